@@ -1,0 +1,259 @@
+"""Input files: found once, opened as streams, never unpacked to disk.
+
+A path may be a file, a folder (read recursively), a glob or any fsspec URL. Compression is told by
+the first bytes, not by the name. Archives are walked member by member. What is dangerous or broken
+is refused with a reason: the caller quarantines it and goes on.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import IO, cast
+
+import fsspec
+from fsspec.core import url_to_fs
+
+#: A stream may not grow to more than this many times its compressed size, once it is past 64 MiB.
+#: XML text compresses 5 to 20 times, bombs a thousand and more.
+MAX_EXPANSION = 200
+_EXPANSION_FLOOR = 64 << 20
+
+#: No single record or archive member that has to be held in memory may be larger.
+MAX_RECORD_BYTES = 64 << 20
+
+
+class Refused(Exception):
+    """Input that is not read: what is wrong with it, and what to do."""
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(problem)
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One file to read: its path or URL, its name under the source's path, its size in bytes."""
+
+    path: str
+    name: str
+    size: int
+
+
+@dataclass(slots=True)
+class Member:
+    """One stream of an input file: the file itself, or a member of the archive that it is.
+
+    ``name`` is ``file`` or ``archive!/member``, without the suffix of a compression. ``refused`` says
+    why there is no stream. Members of an archive are read in turn: each before the next is asked for.
+    """
+
+    name: str
+    size: int
+    stream: IO[bytes]
+    refused: str = ""
+
+    def read(self, limit: int = MAX_RECORD_BYTES) -> bytes:
+        """The whole content.
+
+        Raises:
+            Refused: it is larger than ``limit`` bytes.
+        """
+        data = self.stream.read(limit + 1)
+        if len(data) > limit:
+            raise Refused(f"larger than {limit >> 20} MiB", "split it, or drop it")
+        return data
+
+
+def find(path: str) -> list[InputFile]:
+    """The files under a path, a glob or an fsspec URL, sorted by name.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+    """
+    filesystem, root = url_to_fs(path)
+    if any(c in root for c in "*?["):
+        found = filesystem.glob(root, detail=True)
+        base = str(PurePosixPath(*_fixed_parts(root)))
+    elif filesystem.isdir(root):
+        found, base = filesystem.find(root, detail=True), root
+    elif filesystem.exists(root):
+        found, base = {root: filesystem.info(root)}, str(PurePosixPath(root).parent)
+    else:
+        raise FileNotFoundError(f"nothing at {path}")
+    prefix = base.rstrip("/") + "/"
+    files = []
+    for name, info in found.items():
+        relative = name.removeprefix(prefix)
+        hidden = any(part.startswith(".") for part in relative.split("/"))
+        if info["type"] == "file" and not hidden:
+            files.append(InputFile(filesystem.unstrip_protocol(name), relative, info.get("size") or 0))
+    if not files:
+        raise FileNotFoundError(f"no file matches {path}")
+    return sorted(files, key=lambda file: file.name)
+
+
+def _fixed_parts(pattern: str) -> Iterator[str]:
+    for part in PurePosixPath(pattern).parts:
+        if any(c in part for c in "*?["):
+            return
+        yield part
+
+
+def members(file: InputFile, on_bytes: Callable[[int], None] | None = None) -> Iterator[Member]:
+    """Open a file and walk what is in it.
+
+    Args:
+        file: what to open.
+        on_bytes: called with the number of bytes taken from the file, for progress.
+
+    Raises:
+        Refused: the stream expands like a bomb.
+        OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile: it is broken.
+    """
+    with fsspec.open(file.path, "rb").open() as opened:
+        counted = _Counted(opened, on_bytes)
+        raw = io.BufferedReader(counted, 1 << 20)
+        yield from _members(Member(file.name, file.size, cast(IO[bytes], raw)), counted, depth=0)
+
+
+def _members(member: Member, counted: _Counted, depth: int) -> Iterator[Member]:
+    stream = cast(io.BufferedReader, member.stream)
+    head = stream.peek(6)[:6]
+    if not head:
+        yield replace(member, refused="the file is empty")
+    elif head.startswith(b"PK\x03\x04"):
+        if depth:
+            yield replace(member, refused="an archive inside an archive")
+        else:
+            yield from _zip_members(member, counted)
+    elif (expanded := _decompressed(member, head)) is not None:
+        bounded = io.BufferedReader(_Bounded(expanded, counted), 1 << 18)
+        yield from _members(Member(_without_suffix(member.name), 0, cast(IO[bytes], bounded)), counted, depth)
+    elif member.name.lower().endswith(".tar"):
+        if depth:
+            yield replace(member, refused="an archive inside an archive")
+        else:
+            yield from _tar_members(member, counted)
+    else:
+        yield member
+
+
+def _decompressed(member: Member, head: bytes) -> IO[bytes] | None:
+    if head.startswith(b"\x1f\x8b"):
+        return cast(IO[bytes], gzip.GzipFile(fileobj=member.stream))
+    if head.startswith(b"BZh"):
+        return cast(IO[bytes], bz2.BZ2File(member.stream))
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return cast(IO[bytes], lzma.LZMAFile(member.stream))
+    return None
+
+
+def _without_suffix(name: str) -> str:
+    lower = name.lower()
+    for suffix, replacement in ((".tgz", ".tar"), (".gz", ""), (".bz2", ""), (".xz", "")):
+        if lower.endswith(suffix):
+            return name[: -len(suffix)] + replacement
+    return name
+
+
+def _zip_members(archive: Member, counted: _Counted) -> Iterator[Member]:
+    with zipfile.ZipFile(archive.stream) as opened:
+        for info in opened.infolist():
+            if info.is_dir():
+                continue
+            member = Member(f"{archive.name}!/{info.filename}", info.file_size, io.BytesIO())
+            if refused := _refuse_name(info.filename):
+                yield replace(member, refused=refused)
+            elif info.flag_bits & 1:
+                yield replace(member, refused="the archive member is encrypted")
+            elif info.file_size > _EXPANSION_FLOOR and info.file_size > MAX_EXPANSION * info.compress_size:
+                yield replace(
+                    member,
+                    refused=f"a zip bomb: {info.compress_size:,} bytes would expand to {info.file_size:,}",
+                )
+            else:
+                with opened.open(info) as stream:
+                    member.stream = cast(IO[bytes], io.BufferedReader(cast(io.RawIOBase, stream)))
+                    yield from _members(member, counted, depth=1)
+
+
+def _tar_members(archive: Member, counted: _Counted) -> Iterator[Member]:
+    with tarfile.open(fileobj=archive.stream, mode="r|") as opened:
+        for info in opened:
+            if info.isdir():
+                continue
+            member = Member(f"{archive.name}!/{info.name}", info.size, io.BytesIO())
+            if refused := _refuse_name(info.name):
+                yield replace(member, refused=refused)
+            elif not info.isreg() or info.issparse():
+                yield replace(member, refused="a link, device or sparse file, not a plain one")
+            else:
+                stream = opened.extractfile(info)
+                assert stream is not None  # it is a regular file
+                member.stream = cast(IO[bytes], stream)
+                yield from _members(member, counted, depth=1)
+            # tarfile keeps every header it has met; a long archive would grow without end.
+            opened.members = []  # type: ignore[attr-defined]
+
+
+def _refuse_name(name: str) -> str:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
+        return f"the member's name {name!r} leaves the archive's folder"
+    return ""
+
+
+class _Counted(io.RawIOBase):
+    """A raw stream that tells how many bytes were taken from it."""
+
+    def __init__(self, inner: IO[bytes], on_bytes: Callable[[int], None] | None) -> None:
+        self._inner, self._on_bytes, self.count = inner, on_bytes, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._inner.seekable()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._inner.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._inner.tell()
+
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+        data = self._inner.read(len(buffer))
+        buffer[: len(data)] = data
+        self.count += len(data)
+        if self._on_bytes:
+            self._on_bytes(len(data))
+        return len(data)
+
+
+class _Bounded(io.RawIOBase):
+    """A decompressed stream that stops when it grows out of proportion."""
+
+    def __init__(self, inner: IO[bytes], counted: _Counted) -> None:
+        self._inner, self._counted, self._count = inner, counted, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+        data = self._inner.read(len(buffer))
+        buffer[: len(data)] = data
+        self._count += len(data)
+        if self._count > _EXPANSION_FLOOR and self._count > MAX_EXPANSION * self._counted.count:
+            raise Refused(
+                f"a decompression bomb: {self._counted.count:,} bytes expanded to more than {self._count:,}",
+                "if it is genuine, decompress it yourself and give the plain file",
+            )
+        return len(data)

@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data; tests that need it skip where ``CORPUSKIT_REAL_DATA`` is unset."""
+    folder = os.environ.get("CORPUSKIT_REAL_DATA")
+    if not folder:
+        pytest.skip("CORPUSKIT_REAL_DATA is not set")
+    return Path(folder)
