@@ -146,13 +146,13 @@ def _members(member: Member, counted: _Counted, depth: int) -> Iterator[Member]:
         yield member
 
 
-def _decompressed(member: Member, head: bytes) -> IO[bytes] | None:
+def _decompressed(member: Member, head: bytes) -> io.BufferedIOBase | None:
     if head.startswith(b"\x1f\x8b"):
-        return cast(IO[bytes], gzip.GzipFile(fileobj=member.stream))
+        return gzip.GzipFile(fileobj=member.stream)
     if head.startswith(b"BZh"):
-        return cast(IO[bytes], bz2.BZ2File(member.stream))
+        return bz2.BZ2File(member.stream)
     if head.startswith(b"\xfd7zXZ\x00"):
-        return cast(IO[bytes], lzma.LZMAFile(member.stream))
+        return lzma.LZMAFile(member.stream)
     return None
 
 
@@ -198,7 +198,7 @@ def _tar_members(archive: Member, counted: _Counted) -> Iterator[Member]:
             else:
                 stream = opened.extractfile(info)
                 assert stream is not None  # it is a regular file
-                member.stream = cast(IO[bytes], stream)
+                member.stream = stream
                 yield from _members(member, counted, depth=1)
             # tarfile keeps every header it has met; a long archive would grow without end.
             opened.members = []  # type: ignore[attr-defined]
@@ -241,14 +241,15 @@ class _Counted(io.RawIOBase):
 class _Bounded(io.RawIOBase):
     """A decompressed stream that stops when it grows out of proportion."""
 
-    def __init__(self, inner: IO[bytes], counted: _Counted) -> None:
+    def __init__(self, inner: io.BufferedIOBase, counted: _Counted) -> None:
         self._inner, self._counted, self._count = inner, counted, 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        data = self._inner.read(len(buffer))
+        # Not read(): when the stream is cut off, that loses what could still be decompressed.
+        data = self._inner.read1(len(buffer))
         buffer[: len(data)] = data
         self._count += len(data)
         if self._count > _EXPANSION_FLOOR and self._count > MAX_EXPANSION * self._counted.count:

@@ -66,6 +66,8 @@ class Article:
     record: int = 0
     #: "fulltext" or "record": a bibliographic record joins the full text of the same source.
     form: Literal["fulltext", "record"] = "fulltext"
+    #: A full text whose options (such as HAL's domains) can only be judged on its record.
+    needs_record: bool = False
     doi: str = ""
     pmid: str = ""
     pmcid: str = ""

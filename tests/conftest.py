@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A shared machine may stall any one example.
+settings.register_profile("corpuskit", deadline=None)
+settings.load_profile("corpuskit")
 
 
 @pytest.fixture(scope="session")

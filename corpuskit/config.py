@@ -1,0 +1,175 @@
+"""The configuration of a build: validated, and explained to the person who wrote it."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+
+from corpuskit.clean.encoding import EncodingOptions
+from corpuskit.clean.kinds import KindOptions
+from corpuskit.clean.language import LanguageOptions
+from corpuskit.clean.mask import MaskOptions
+from corpuskit.clean.ocr import OcrOptions
+from corpuskit.clean.quality import QualityOptions
+from corpuskit.clean.repetition import RepetitionOptions
+from corpuskit.sources import READERS
+from corpuskit.sources.base import SourceOptions, SourceReader
+from corpuskit.steps import StepOptions
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the message names each field and how to mend it."""
+
+
+class Source(StepOptions):
+    """One source: which reader, and its options."""
+
+    type: str
+    options: SerializeAsAny[SourceOptions]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_reader(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "options" in value:
+            return value
+        name = value.get("type")
+        if name not in READERS:
+            raise ValueError(f"type is {name!r}; the sources are {', '.join(READERS)}")
+        settings = {key: setting for key, setting in value.items() if key != "type"}
+        return {"type": name, "options": READERS[name].Options(**settings)}
+
+    def reader(self, limit: int = -1) -> SourceReader:
+        """The datatrove reader of this source."""
+        return READERS[self.type](limit=limit, **self.options.model_dump(exclude_unset=True))
+
+
+class CleanConfig(StepOptions):
+    """The cleaning steps, in the order they run."""
+
+    kind: KindOptions = KindOptions()
+    encoding: EncodingOptions = EncodingOptions()
+    mask: MaskOptions = Field(default=MaskOptions(kinds=[]), description="what to mask: nothing unless asked")
+    language: LanguageOptions = LanguageOptions()
+    ocr: OcrOptions = OcrOptions()
+    quality: QualityOptions = QualityOptions()
+    repetition: RepetitionOptions = RepetitionOptions()
+
+
+class DedupConfig(StepOptions):
+    """What is recognised across the whole corpus."""
+
+    articles: bool = Field(True, description="join records of one article by id, then title, year and first author")
+    paragraphs: bool = Field(True, description="keep one of several paragraphs with exactly the same text")
+
+
+class OutputConfig(StepOptions):
+    """How the data set is laid out."""
+
+    words_per_shard: int = Field(25_000_000, gt=0, description="words in one Parquet file, about 150 MB of text")
+
+
+class BuildConfig(StepOptions):
+    """Everything that decides what a build writes (where to and how fast are not part of it)."""
+
+    language: str = Field("fr", description="ISO 639-1 code of the language to keep, or `any`")
+    sources: list[Source] = Field(min_length=1, description="where the text comes from; earlier ones win ties")
+    clean: CleanConfig = CleanConfig()
+    dedup: DedupConfig = DedupConfig()
+    output: OutputConfig = OutputConfig()
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, value: str) -> str:
+        if value != "any" and not (len(value) == 2 and value.isascii() and value.islower()):
+            raise ValueError(f"{value!r} is neither an ISO 639-1 code such as 'fr' nor 'any'")
+        return value
+
+    @model_validator(mode="after")
+    def _one_language(self) -> BuildConfig:
+        """The top-level language reaches the step and the sources that have not been told otherwise."""
+        if "keep" not in self.clean.language.model_fields_set:
+            language = self.clean.language.model_copy(update={"keep": self.language})
+            clean = self.clean.model_copy(update={"language": language})
+            object.__setattr__(self, "clean", clean)
+        sources = []
+        for source in self.sources:
+            options = source.options
+            if "languages" in type(options).model_fields and "languages" not in options.model_fields_set:
+                wanted = [] if self.language == "any" else [self.language]
+                options = options.model_copy(update={"languages": wanted})
+            sources.append(source.model_copy(update={"options": options}))
+        object.__setattr__(self, "sources", sources)
+        return self
+
+
+def load(path: str | Path) -> BuildConfig:
+    """Read a YAML configuration; relative source paths are taken from the file's own folder.
+
+    Raises:
+        ConfigError: it is missing, no YAML, or invalid.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected fields such as `language:` and `sources:`, found {type(content).__name__}")
+    for source in content.get("sources") or ():
+        if isinstance(source, dict) and isinstance(source.get("path"), str) and "://" not in source["path"]:
+            source["path"] = str(path.parent / Path(source["path"]).expanduser())
+    return validate(content, str(path))
+
+
+def validate(content: dict[str, Any], where: str = "the configuration") -> BuildConfig:
+    """Check a configuration given as a dict.
+
+    Raises:
+        ConfigError: naming every field that is wrong, what was expected and what is near.
+    """
+    try:
+        return BuildConfig.model_validate(content)
+    except ValidationError as error:
+        lines = [explain(problem, content) for problem in error.errors()]
+        raise ConfigError("\n".join([f"{where} cannot be used:", *(f"  - {line}" for line in lines)])) from None
+
+
+def explain(problem: Any, content: Any) -> str:
+    """One line for a person: the field, what is wrong with it, how to mend it."""
+    location = list(problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _fields_at(location[:-1], content)
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        mend = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+        return f"{_dotted(location)}: no such option; {mend}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{_dotted(location)}: missing; add it"
+    given = problem.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{_dotted(location)}: {message}{shown}"
+
+
+def _dotted(location: list[str | int]) -> str:
+    dotted = ""
+    for part in location:
+        dotted += f"[{part}]" if isinstance(part, int) else f".{part}" if dotted else part
+    return dotted or "(top level)"
+
+
+def _fields_at(location: list[str | int], content: Any) -> list[str]:
+    """The option names that are known at a place of the configuration."""
+    if location[:1] == ["sources"] and len(location) > 1:
+        given = content["sources"][location[1]]
+        reader = READERS.get(given.get("type", "")) if isinstance(given, dict) else None
+        return ["type", *(reader.Options.model_fields if reader else ())]
+    model: type[BaseModel] = BuildConfig
+    for part in location:
+        model = model.model_fields[str(part)].annotation  # type: ignore[assignment]
+    return list(model.model_fields)

@@ -1,0 +1,31 @@
+"""Paragraphs with exactly the same text: one survives, the same one whatever the order of reading."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+STAGE = "duplicate"
+
+
+def duplicates(
+    hashes: npt.NDArray[np.uint64], articles: npt.NDArray[np.int64], order: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Find the paragraphs whose text stands elsewhere, earlier.
+
+    With 64-bit hashes two different texts among 100 million collide with a probability of 3 in 10,000.
+
+    Args:
+        hashes: of the texts, shape (n,).
+        articles: rank of each paragraph's article, the lowest survives, shape (n,).
+        order: place in the article, shape (n,).
+
+    Returns:
+        Positions of the duplicates and, for each, the position of its survivor.
+    """
+    by_text = np.lexsort((order, articles, hashes))
+    ordered = hashes[by_text]
+    first = np.ones(len(ordered), dtype=bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    survivors = by_text[np.flatnonzero(first)][np.cumsum(first) - 1]
+    return by_text[~first], survivors[~first]

@@ -1,0 +1,1 @@
+"""From the parts that reading left to the finished tables and their accounts."""

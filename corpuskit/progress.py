@@ -1,0 +1,120 @@
+"""How far a run is: each task leaves a small file that the front end reads."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+Log = Literal["auto", "rich", "json", "quiet"]
+
+
+@dataclass(slots=True)
+class Count:
+    """What one task has done so far."""
+
+    bytes: int = 0
+    articles: int = 0
+    paragraphs: int = 0
+    quarantined: int = 0
+
+
+class Reporter:
+    """Written by a task, a few times a second at most."""
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{rank:05d}.json"
+        self.count = Count()
+        self._last = 0.0
+
+    def tell(self, now: bool = False) -> None:
+        """Leave word of ``count``; between two words goes a quarter of a second, unless ``now``."""
+        if now or time.monotonic() - self._last > 0.25:
+            partial = self.path.with_suffix(".partial")
+            partial.write_bytes(orjson.dumps(asdict(self.count)))
+            os.replace(partial, self.path)
+            self._last = time.monotonic()
+
+
+def total(folder: Path) -> Count:
+    """The sum over all tasks."""
+    found = Count()
+    for path in folder.glob("*.json"):
+        try:
+            count = orjson.loads(path.read_bytes())
+        except (OSError, orjson.JSONDecodeError):  # being replaced at this very moment
+            continue
+        for name, value in count.items():
+            setattr(found, name, getattr(found, name) + value)
+    return found
+
+
+@contextmanager
+def watch(folder: Path, size: int, log: Log, console: Console, every: float = 10.0) -> Iterator[None]:
+    """Show the progress of the tasks that report to ``folder`` while the block runs.
+
+    Args:
+        folder: where they report.
+        size: bytes to read in all.
+        log: "rich" draws a bar, "json" prints a line every ``every`` seconds, "quiet" nothing;
+            "auto" is a bar on a terminal and nothing elsewhere.
+        console: where the bar is drawn.
+        every: seconds between two JSON lines.
+    """
+    if log == "auto":
+        log = "rich" if console.is_terminal else "quiet"
+    stop = threading.Event()
+    follow = {"rich": _draw, "json": _print}.get(log)
+    thread = threading.Thread(target=follow, args=(folder, size, stop, console, every), daemon=True) if follow else None
+    if thread:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if thread:
+            thread.join()
+
+
+def _draw(folder: Path, size: int, stop: threading.Event, console: Console, every: float) -> None:
+    columns = (
+        TextColumn("reading"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("read", total=size or None, told="")
+        start = time.monotonic()
+        while not stop.wait(0.3):
+            count = total(folder)
+            rate = count.bytes / max(time.monotonic() - start, 1e-3) / 1e6
+            told = f"{count.articles:,} articles, {count.paragraphs:,} paragraphs, {rate:.1f} MB/s"
+            progress.update(task, completed=min(count.bytes, size), told=told)
+
+
+def _print(folder: Path, size: int, stop: threading.Event, console: Console, every: float) -> None:
+    start = time.monotonic()
+    while not stop.wait(every):
+        count, seconds = total(folder), time.monotonic() - start
+        rate = count.bytes / seconds
+        line = asdict(count) | {
+            "event": "progress",
+            "seconds": round(seconds, 1),
+            "bytes_total": size,
+            "bytes_per_second": round(rate),
+            "seconds_left": round(max(0, size - count.bytes) / rate, 1) if rate else None,
+        }
+        sys.stderr.write(orjson.dumps(line).decode() + "\n")
