@@ -59,7 +59,9 @@ def build(
         typer.Option("--mask", help="Mask email, phone, nir …; repeatable. Nothing is masked unasked."),
     ] = None,
     workers: _Workers = 1,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Try the first N articles of each source.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Try the first N articles of each source.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be read, and stop.")] = False,
     overwrite: _Overwrite = False,
     log: _Log = "auto",
@@ -74,11 +76,11 @@ def build(
     try:
         settings = _settings(config, source or [], language, mask or [])
         if dry_run:
-            _show_plan(plan(settings, workers, limit or -1))
+            _show_plan(plan(settings, workers, -1 if limit is None else limit))
             return
         if output is None:
             raise ConfigError("where to? give --output DIR")
-        _show_run(_run(settings, output, workers, limit or -1, overwrite, log), log)
+        _show_run(_run(settings, output, workers, -1 if limit is None else limit, overwrite, log), log)
     except (BuildError, ConfigError) as error:
         raise _fail(str(error)) from None
 

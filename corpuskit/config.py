@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator, model_validator
@@ -92,18 +92,25 @@ class BuildConfig(StepOptions):
     def _one_language(self) -> BuildConfig:
         """The top-level language reaches the step and the sources that have not been told otherwise."""
         if "keep" not in self.clean.language.model_fields_set:
-            language = self.clean.language.model_copy(update={"keep": self.language})
-            clean = self.clean.model_copy(update={"language": language})
+            clean = self.clean.model_copy(update={"language": _with(self.clean.language, keep=self.language)})
             object.__setattr__(self, "clean", clean)
         sources = []
         for source in self.sources:
             options = source.options
             if "languages" in type(options).model_fields and "languages" not in options.model_fields_set:
                 wanted = [] if self.language == "any" else [self.language]
-                options = options.model_copy(update={"languages": wanted})
+                options = _with(options, languages=wanted)
             sources.append(source.model_copy(update={"options": options}))
         object.__setattr__(self, "sources", sources)
         return self
+
+
+_Settings = TypeVar("_Settings", bound=StepOptions)
+
+
+def _with(options: _Settings, **changed: Any) -> _Settings:
+    """The same options, some of them changed, validated again."""
+    return type(options).model_validate(options.model_dump(exclude_unset=True) | changed)
 
 
 def load(path: str | Path) -> BuildConfig:

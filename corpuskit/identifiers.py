@@ -7,7 +7,8 @@ import unicodedata
 
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
 _PMCID = re.compile(r"(?:PMC)?(\d+)", re.IGNORECASE)
-_HAL_ID = re.compile(r"\b([a-z]+-\d{8})(?:v\d+)?\b")
+# HAL's numbers begin with 0, a date in a file's name does not; archives of old are `sic_…` and `ijn_…`.
+_HAL_ID = re.compile(r"(?<![a-z\d])((?:[a-z][a-z\d]*-|(?:sic|ijn|mem)_)0\d{7})(?:v\d+)?(?!\d)")
 _ARK = re.compile(r"ark:/\d+/\S+")
 _CREATIVE_COMMONS = re.compile(
     r"creativecommons\.org/(licenses|publicdomain)/(mark|zero|[a-z-]+)(?:/(\d\.\d))?", re.IGNORECASE

@@ -61,6 +61,10 @@ class SourceReader(BaseReader):
         """
         return files.find(self.options.path)
 
+    def reads(self, name: str) -> bool:
+        """Whether a member of that name is this reader's kind of file."""
+        return name.lower().endswith(self.suffixes)
+
     @abstractmethod
     def read(self, member: Member) -> Iterator[Article | Quarantined]:
         """The articles of one stream. An exception quarantines the rest of this stream only."""
@@ -69,7 +73,9 @@ class SourceReader(BaseReader):
         """The articles of one input file, plain, compressed or archive, in the order of the file."""
         try:
             for member in files.members(file, self._count_bytes):
-                if not member.name.lower().endswith(self.suffixes):
+                # What is packed and refused might have held this reader's files.
+                packed = member.refused and member.name.lower().endswith(files.PACKED)
+                if not self.reads(member.name) and not packed:
                     self.ignore(member)
                 elif member.refused:
                     yield self.quarantine(member.name, member.refused)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import html.entities
+import io
 import itertools
 import re
 from collections.abc import Collection, Iterator
@@ -115,16 +116,29 @@ def records(stream: IO[bytes], *tags: str, limit: int = MAX_RECORD_BYTES) -> Ite
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    first = stream.read(_CHUNK)
-    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        decoder = codecs.getincrementaldecoder("utf-16")()
-        while first:
-            yield _ENCODING.sub(b"<?xml version='1.0'", decoder.decode(first).encode())
-            first = stream.read(_CHUNK)
-        return
-    while first:
-        yield first
-        first = stream.read(_CHUNK)
+    decoder = None
+    for number, chunk in enumerate(_filled(cast(io.BufferedReader, stream))):
+        if not number and chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            decoder = codecs.getincrementaldecoder("utf-16")()
+        yield _ENCODING.sub(b"<?xml version='1.0'", decoder.decode(chunk).encode()) if decoder else chunk
+
+
+def _filled(stream: io.BufferedReader) -> Iterator[bytes]:
+    """Chunks of one size; when the stream breaks, what it gave before comes first: it holds whole records."""
+    while True:
+        pieces: list[bytes] = []
+        wanted = _CHUNK
+        try:
+            while wanted and (piece := stream.read1(wanted)):
+                pieces.append(piece)
+                wanted -= len(piece)
+        except Exception:
+            if pieces:
+                yield b"".join(pieces)
+            raise
+        if not pieces:
+            return
+        yield b"".join(pieces)
 
 
 def _context(prolog: bytes) -> tuple[str, bytes, bytes]:

@@ -1,0 +1,176 @@
+"""Quality heuristics after Gopher, C4 and FineWeb-2, for paragraphs of French biomedical articles.
+
+The rules of Gopher (Rae et al. 2021, https://arxiv.org/abs/2112.11446, appendix A1.1), C4 (Raffel et
+al. 2020) and FineWeb-2 (Penedo et al. 2025) judge whole web pages; these judge one paragraph of an
+article, by thresholds set on French case reports, abstracts and encyclopaedia articles so that they
+take out table rows, key words, affiliations and remains of formulas, and next to no prose.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from corpuskit.clean.words import words
+from corpuskit.records import Article, Kind, Paragraph
+from corpuskit.steps import ArticleStep, StepOptions
+
+#: French function words: articles, pronouns, prepositions, conjunctions, negations, the commonest
+#: adverbs, and the forms of "être" and "avoir" that scientific prose uses; elided ones without apostrophe.
+STOPWORDS = frozenset(
+    """
+    le la les l un une des du de d au aux ce cet cette ces mon ma mes son sa ses notre nos votre vos leur leurs
+    je j tu il elle on nous vous ils elles me m te t se s lui eux y en c ça cela ceci celui celle ceux celles
+    qui que qu quoi dont où lequel laquelle lesquels lesquelles duquel auquel desquels
+    à dans par pour sur sous avec sans entre vers chez contre depuis pendant dès lors après avant devant derrière
+    selon parmi malgré jusqu jusque hors outre durant afin
+    et ou mais donc or ni car si comme lorsque lorsqu quand puisque puis quoique parce ainsi alors
+    ne n pas plus moins non aucun aucune jamais rien tout tous toute toutes chaque plusieurs certains certaines même
+    mêmes autre autres tel telle tels telles très aussi bien peu trop encore déjà seulement soit enfin
+    est sont était étaient être été étant fut furent sera seront serait soient ont a avait avaient avoir eu ayant
+    aura auront aurait eut fait peut peuvent doit
+    """.split()
+)
+#: Kinds of paragraphs that are short by nature, and are neither too short nor too poor in verbs.
+SHORT_KINDS: frozenset[Kind] = frozenset({"title", "caption", "list", "note", "front", "back", "reference", "table"})
+
+_BULLETS = "•◦‣▪■□●○◆►▶➢➤✓✔*·"
+_PUNCTUATION = ".,;:!?…'’‘`\"“”„«»()[]-–—‐‑/%&"
+_SPACE, _LETTER, _CAPITAL, _DIGIT, _POINT, _BULLET, _SYMBOL = range(7)
+_ELLIPSIS = re.compile(r"…|\.{3,}|(?: \.){3,}")
+
+
+class QualityOptions(StepOptions):
+    """Settings of :class:`QualityStep`; the defaults are for French."""
+
+    min_words: int = Field(default=5, ge=0, description="fewest words of a paragraph of running text")
+    min_short_words: int = Field(default=2, ge=0, description="fewest words of a title, caption, list item or the like")
+    judged_from: int = Field(
+        default=10, ge=1, description="words from which word length, function words and capitals are judged"
+    )
+    min_word_length: float = Field(default=3.2, ge=0, description="lowest mean word length, in characters")
+    max_word_length: float = Field(default=8.5, ge=0, description="highest mean word length, in characters")
+    min_alpha_ratio: float = Field(default=0.65, ge=0, le=1, description="lowest share of words that hold a letter")
+    min_stopword_ratio: float = Field(
+        default=0.15, ge=0, le=1, description="lowest share of words that are French function words, in French text"
+    )
+    max_digits: float = Field(default=0.25, ge=0, le=1, description="highest share of characters that are digits")
+    max_symbols: float = Field(
+        default=0.06, ge=0, le=1, description="highest share of characters that are no letter, digit or punctuation"
+    )
+    max_punctuation: float = Field(default=0.2, ge=0, le=1, description="highest share of punctuation marks")
+    max_upper_case: float = Field(default=0.35, ge=0, le=1, description="highest share of letters that are capitals")
+    max_ellipses: float = Field(default=0.1, ge=0, description="most ellipses and leaders (...) a word")
+    max_bullets: float = Field(default=0.1, ge=0, description="most bullets a word")
+
+
+class Verdict(NamedTuple):
+    """A rule that a paragraph breaks: its name, the value found, the limit."""
+
+    reason: str
+    value: float
+    limit: float
+
+    @property
+    def detail(self) -> str:
+        relation = "under" if self.value < self.limit else "over"
+        return f"{self.value:.3g} is {relation} {self.limit:g}"
+
+
+class QualityStep(ArticleStep):
+    """Measure every paragraph's words and set aside what is hardly prose."""
+
+    name = "Quality"
+    stage = "quality"
+    Options: ClassVar[type[StepOptions]] = QualityOptions
+
+    def process(self, article: Article) -> None:
+        for paragraph in article.kept():
+            measure(paragraph)
+            if broken := next(self.broken_rules(paragraph), None):
+                paragraph.mark(self.stage, broken.reason, broken.detail)
+
+    def broken_rules(self, paragraph: Paragraph) -> Iterator[Verdict]:
+        """The rules that a measured paragraph breaks, the plainest first."""
+        options: QualityOptions = self.options
+        short = paragraph.kind in SHORT_KINDS
+        fewest = options.min_short_words if short else options.min_words
+        if paragraph.words < fewest:
+            yield Verdict("too_short", paragraph.words, fewest)
+        long_enough = paragraph.words >= options.judged_from
+        counts = character_counts(paragraph.text)
+        visible = max(1, len(paragraph.text) - counts[_SPACE])
+        letters = max(1, counts[_LETTER] + counts[_CAPITAL])
+        tokens = max(1, paragraph.words)
+        ellipses = len(_ELLIPSIS.findall(paragraph.text)) if counts[_POINT] > 2 or "…" in paragraph.text else 0
+        none, any = -math.inf, math.inf
+        french = paragraph.language in ("", "fr")
+        bounds = [
+            ("few_letters", paragraph.alpha_ratio, options.min_alpha_ratio, any, True),
+            ("digits", counts[_DIGIT] / visible, none, options.max_digits, True),
+            ("symbols", counts[_SYMBOL] / visible, none, options.max_symbols, True),
+            ("punctuation", (counts[_POINT]) / visible, none, options.max_punctuation, True),
+            ("ellipses", ellipses / tokens, none, options.max_ellipses, True),
+            ("bullets", counts[_BULLET] / tokens, none, options.max_bullets, long_enough),
+            (
+                "word_length",
+                paragraph.mean_word_length,
+                options.min_word_length,
+                options.max_word_length,
+                long_enough,
+            ),
+            ("few_stopwords", paragraph.stopword_ratio, options.min_stopword_ratio, any, long_enough and french and not short),
+            ("upper_case", counts[_CAPITAL] / letters, none, options.max_upper_case, long_enough and not short),
+        ]
+        for reason, value, lowest, highest, applies in bounds:
+            if applies and not lowest <= value <= highest:
+                yield Verdict(reason, value, lowest if value < lowest else highest)
+
+
+def measure(paragraph: Paragraph) -> None:
+    """Fill the paragraph's ``words``, ``alpha_ratio``, ``stopword_ratio`` and ``mean_word_length``."""
+    found = words(paragraph.text.lower())
+    count = len(found)
+    paragraph.words = count
+    if not count:
+        paragraph.alpha_ratio = paragraph.stopword_ratio = paragraph.mean_word_length = 0.0
+        return
+    # Only what starts with a digit can be without a letter.
+    numbers = sum(1 for word in found if not word[0].isalpha() and not any(map(str.isalpha, word)))
+    paragraph.alpha_ratio = 1 - numbers / count
+    paragraph.stopword_ratio = sum(map(STOPWORDS.__contains__, found)) / count
+    paragraph.mean_word_length = sum(map(len, found)) / count
+
+
+def character_counts(text: str) -> list[int]:
+    """How many characters of each class (space, letter, capital, digit, punctuation, bullet, symbol) there are."""
+    codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+    counted: list[int] = np.bincount(_classes()[np.minimum(codes, 0xFFFF)], minlength=_SYMBOL + 1).tolist()
+    return counted
+
+
+@cache
+def _classes() -> npt.NDArray[np.uint8]:
+    """The class of each code point of the basic plane; U+FFFF, a symbol, stands for all others."""
+    table = np.full(0x10000, _SYMBOL, np.uint8)
+    for code in range(0x10000):
+        character = chr(code)
+        if character.isspace():
+            table[code] = _SPACE
+        elif character.isupper():
+            table[code] = _CAPITAL
+        elif character.isalpha() or unicodedata.combining(character):
+            table[code] = _LETTER
+        elif character.isdigit():
+            table[code] = _DIGIT
+    for characters, number in ((_PUNCTUATION, _POINT), (_BULLETS, _BULLET)):
+        table[[ord(character) for character in characters]] = number
+    return table

@@ -1,0 +1,282 @@
+"""The reader of ISTEX: members put together to documents, documents to articles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from corpuskit import files, identifiers
+from corpuskit.files import InputFile, Member, Refused
+from corpuskit.records import Article, Paragraph, Quarantined
+from corpuskit.sources.base import SourceOptions, SourceReader
+from corpuskit.sources.istex import fulltext
+from corpuskit.sources.istex.categories import BIOLOGY_AND_MEDICINE, Categories
+from corpuskit.sources.istex.fulltext import Variant
+from corpuskit.sources.istex.metadata import Description, describe
+
+
+class IstexOptions(SourceOptions):
+    """What of ISTEX becomes part of the corpus."""
+
+    min_year: int = Field(
+        1990, ge=0, description="articles published before are left out; 0 for none; undated ones stay"
+    )
+    max_year: int = Field(0, ge=0, description="articles published after are left out; 0 for none")
+    languages: list[str] = Field(
+        ["fr"], description="declared languages to keep, [] for all; articles that declare none stay"
+    )
+    categories: list[str] = Field(
+        list(BIOLOGY_AND_MEDICINE),
+        description="regular expressions, whatever the case and accents, one of which must be found in a level of the "
+        "article's wos, scienceMetrix, scopus or inist categories; [] for all",
+    )
+    uncategorised: Literal["keep", "drop"] = Field("keep", description="what to do with articles without any category")
+    prefer: list[Variant] = Field(
+        ["tei", "cleaned", "txt"], description="which file to take the text from: the first that has any"
+    )
+
+    @field_validator("languages")
+    @classmethod
+    def _known_codes(cls, values: list[str]) -> list[str]:
+        for value in values:
+            if not identifiers.language(value):
+                raise ValueError(f"{value!r} is no language code; write 'fr' or 'fre', for example")
+        return [identifiers.language(value) for value in values]
+
+    @field_validator("categories")
+    @classmethod
+    def _compile(cls, values: list[str]) -> list[str]:
+        for value in values:
+            try:
+                re.compile(value)
+            except re.error as error:
+                raise ValueError(f"{value!r} is no regular expression: {error}") from error
+        return values
+
+
+_SUFFIXES = {".json": "json", ".tei": "tei", ".tei.xml": "tei", ".cleaned": "cleaned", ".txt": "txt"}
+_PART = re.compile(r"(.*[^/])(\.json|\.tei|\.tei\.xml|\.cleaned|\.txt)", re.DOTALL)
+_MANIFEST = re.compile(r"(.*/)?manifest\.json", re.DOTALL)
+_ARCHIVE = re.compile(r"\.(zip|tar|tgz|tar\.gz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class _Part:
+    """One member of a document: its bytes, or why there are none."""
+
+    name: str
+    data: bytes = b""
+    fault: Exception | None = None
+
+    @classmethod
+    def of(cls, member: Member) -> _Part:
+        try:
+            if member.refused:
+                raise Refused(member.refused, "download the document again, or take it out")
+            return cls(member.name, member.read())
+        except Exception as fault:
+            return cls(member.name, fault=fault)
+
+    def read(self) -> bytes:
+        if self.fault:
+            raise self.fault
+        return self.data
+
+
+@dataclass(slots=True)
+class _Document:
+    """The members of one document. ``name`` is theirs, without the ending."""
+
+    name: str
+    parts: dict[str, _Part] = field(default_factory=dict)
+    #: Members of the same document have been met before, and others since.
+    late: bool = False
+
+
+def _split(name: str) -> tuple[str, str]:
+    """The document and the kind of a member, ("", "") for what is part of none."""
+    found = _PART.fullmatch(name)
+    return (found[1], _SUFFIXES[found[2]]) if found and not _MANIFEST.fullmatch(name) else ("", "")
+
+
+def _hint(error: Exception) -> str:
+    return "" if isinstance(error, Refused) else "the file is damaged or cut off: download the document again"
+
+
+class IstexReader(SourceReader):
+    """One article a document, its text from the first of ``prefer`` that has any.
+
+    Title and abstract have JSON Pointers as paths, paragraphs of a TEI file XML paths, those of plain
+    text ``char=start,end``: characters of the decoded file without byte order mark, a line end of any
+    kind counted as one (RFC 5147), which is how ``open(file, encoding="utf-8-sig").read()`` has them.
+    """
+
+    name = "📚 ISTEX"
+    source = "istex"
+    suffixes = tuple(_SUFFIXES)
+    Options = IstexOptions
+
+    def __init__(self, path: str, limit: int = -1, **options: Any) -> None:
+        super().__init__(path, limit, **options)
+        self._kinds = {"json", *self.options.prefer}
+        self._categories = Categories(self.options.categories)
+
+    def files(self) -> list[InputFile]:
+        """The archives, and of each unpacked document one file with the size of all: its ``.json`` where it has one."""
+        units: list[InputFile] = []
+        documents: dict[str, list[InputFile]] = {}
+        for file in super().files():
+            document, kind = _split(file.name)
+            if kind in self._kinds:
+                documents.setdefault(document, []).append(file)
+            else:
+                units.append(file)
+        for parts in documents.values():
+            first = next((part for part in parts if part.name.endswith(".json")), parts[0])
+            units.append(replace(first, size=sum(part.size for part in parts)))
+        return sorted(units, key=lambda file: file.name)
+
+    def read_file(self, file: InputFile) -> Iterator[Article | Quarantined]:
+        """The articles of an archive in its order, or the one of which ``file`` is a part."""
+        try:
+            if _split(file.name)[1] in self._kinds:
+                yield from self._document(self._unpacked(file))
+                self._count_bytes(file.size)
+                return
+            for found in self._packed(file):
+                if isinstance(found, _Document):
+                    yield from self._document(found)
+                else:
+                    yield found
+        except Exception as error:
+            yield self.quarantine(file.name, error)
+
+    def read(self, member: Member) -> Iterator[Article | Quarantined]:
+        """The article of a ``.json`` by itself: title and abstract."""
+        yield from self._document(_Document(_split(member.name)[0], {"json": _Part.of(member)}))
+
+    def _unpacked(self, file: InputFile) -> _Document:
+        document = _Document(_split(file.name)[0])
+        path = file.path.removesuffix(file.name.removeprefix(document.name))
+        for suffix, kind in _SUFFIXES.items():
+            if kind not in self._kinds or kind in document.parts:
+                continue
+            sibling = InputFile(path + suffix, document.name + suffix, 0)
+            try:
+                for member in files.members(sibling):
+                    document.parts[kind] = _Part.of(member)
+            except FileNotFoundError:
+                continue
+            except Exception as fault:
+                document.parts[kind] = _Part(sibling.name, fault=fault)
+        return document
+
+    def _packed(self, file: InputFile) -> Iterator[_Document | Quarantined]:
+        """The documents of an archive, whose members are next to each other."""
+        met: set[str] = set()
+        document = _Document("")
+        fault: Exception | None = None
+        try:
+            for member in files.members(file, self._count_bytes):
+                name, kind = _split(member.name)
+                if kind not in self._kinds:
+                    if _ARCHIVE.search(member.name):
+                        yield self.quarantine(
+                            member.name, member.refused or "this is no archive, whatever its name says"
+                        )
+                    else:
+                        self.ignore(member)
+                    continue
+                if name != document.name or kind in document.parts:
+                    if document.parts:
+                        yield document
+                    document = _Document(name, late=name in met)
+                    met.add(name)
+                document.parts[kind] = _Part.of(member)
+        except Exception as error:
+            # What was read of a broken archive is kept.
+            fault = error
+        if document.parts:
+            yield document
+        if fault:
+            raise fault
+
+    def _document(self, document: _Document) -> Iterator[Article | Quarantined]:
+        own_name = document.name.rpartition("/")[2]
+        if document.late:
+            for part in document.parts.values():
+                yield self.quarantine(
+                    part.name,
+                    "this member is apart from the others of its document, which were read without it",
+                    own_name,
+                    "unpack the archive and give the folder, or pack it again sorted by name",
+                )
+            return
+        metadata = document.parts.pop("json", None)
+        if metadata is None:
+            names = ", ".join(part.name.removeprefix(document.name) for part in document.parts.values())
+            yield self.quarantine(
+                f"{document.name}.json",
+                f"missing: there is nothing to say what the text beside it ({names}) is",
+                own_name,
+                "download the documents again with their metadata in JSON",
+            )
+            return
+        try:
+            description = describe(metadata.read(), self.source_name, metadata.name, own_name)
+        except Exception as error:
+            yield self.quarantine(metadata.name, error, own_name, _hint(error))
+            return
+        self._select(description)
+        if description.article.drop is None:
+            yield from self._fill(description, document)
+        yield description.article
+
+    def _select(self, description: Description) -> None:
+        options: IstexOptions = self.options
+        article, languages, levels = description.article, description.languages, description.levels
+        if 0 < article.year < options.min_year:
+            article.mark("select", "year", f"{article.year} is before {options.min_year}")
+        if 0 < options.max_year < article.year:
+            article.mark("select", "year", f"{article.year} is after {options.max_year}")
+        if options.languages and languages and not set(languages) & set(options.languages):
+            article.mark("select", "language", f"declared {', '.join(languages)}")
+        if self._categories and not levels and options.uncategorised == "drop":
+            article.mark("select", "category", "none given")
+        if self._categories and levels and not any(level in self._categories for level in levels):
+            article.mark("select", "category", "; ".join(levels))
+
+    def _fill(self, description: Description, document: _Document) -> Iterator[Quarantined]:
+        """Add the paragraphs: the title, the abstracts that the text does not hold, the text."""
+        article = description.article
+        text: list[Paragraph] = []
+        abstracts: list[Paragraph] = []
+        for kind in self.options.prefer:
+            part = document.parts.get(kind)
+            if text or part is None:
+                continue
+            try:
+                found = fulltext.READ[kind](part.read(), article)
+            except Exception as error:
+                yield self.quarantine(part.name, error, article.id, _hint(error))
+                continue
+            for paragraph in (*found.paragraphs, *found.abstracts):
+                paragraph.file = part.name
+            text, abstracts = found.paragraphs, [*abstracts, *found.abstracts]
+            if text:
+                article.skipped += found.skipped
+        if description.abstract:
+            abstracts.append(Paragraph(description.abstract, "abstract", "/abstract"))
+        if article.title:
+            article.paragraphs.append(Paragraph(article.title, "title", "/title"))
+        untitled = fulltext.without_title(text, article.title)
+        new = fulltext.without_repeated(abstracts, text)
+        article.skipped["repeated title"] += len(text) - len(untitled)
+        article.skipped["repeated abstract"] += len(abstracts) - len(new)
+        article.skipped = +article.skipped
+        article.paragraphs += new + untitled
+        article.form = "fulltext" if text else "record"
