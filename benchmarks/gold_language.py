@@ -12,7 +12,7 @@ from figures import Figure
 from lxml import etree
 from sklearn.metrics import f1_score
 
-from corpuskit.clean.language import LanguageStep, _model
+from corpuskit.clean.language import LanguageStep, model
 from corpuskit.clean.segment import sentence_ends
 from corpuskit.records import Article, Paragraph
 
@@ -89,7 +89,7 @@ def _openings(sentences: Labelled, most: int) -> Labelled:
 
 
 def _plain(text: str) -> str:
-    found = _model().predict(text + "\n", 1, 0.0, "strict")
+    found = model().predict(text + "\n", 1, 0.0, "strict")
     return str(found[0][1]).removeprefix("__label__") if found else ""
 
 

@@ -134,7 +134,9 @@ def on_directories(reference: dict[Any, str], engines: dict[str, dict[Any, str]]
         units = {"entry": [[key] for key in keys], "differing entry": [[key] for key in different], "10 entries": pages}
         for unit, groups in units.items():
             clean, noisy = ([" ".join(texts[key] for key in group) for group in groups] for texts in (reference, read))
-            note = f"{len(groups):,} pairs, engine above its reference in {above(clean, noisy):.1%} of those that differ"
+            note = (
+                f"{len(groups):,} pairs, engine above its reference in {above(clean, noisy):.1%} of those that differ"
+            )
             yield Figure(f"OCR AUC, directories, {engine}, {unit}", auc(clean, noisy), LEAST.get((engine, unit)), note)
 
 

@@ -11,8 +11,8 @@ Sources, none of them used by ``gold_ocr.py``:
 
 What ships is statistics of these texts (frequencies of sequences of four characters, a Bloom filter
 of words, and the weights of a network), from which no passage can be read back. Four novels, the
-CNEDiMTS and every other English article are kept from the tables: they teach the network, once clean and once damaged, what a
-genuine word that the tables do not know looks like. The same input gives the same file.
+CNEDiMTS and every other English article are kept from the tables: clean and damaged, they teach the
+network what a genuine word that the tables do not know looks like. The same input gives the same file.
 """
 
 from __future__ import annotations
@@ -47,12 +47,13 @@ LENGTHS = (60, 150, 300, 600, 800, 1000, 1500)
 #: What engines commonly read in place of a character or two (both cases of the letters are tried).
 CONFUSIONS = {
     "rn": "m", "m": "rn in nn", "cl": "d", "ii": "u n", "ri": "n", "li": "h", "vv": "w", "fi": "h ti", "nn": "m",
-    "l": "1 I i t !", "i": "l 1 j t r ! :", "I": "l 1 | J", "e": "c o é è a", "c": "e o (", "é": "e è ê 6 c", "è": "e é ê",
-    "ê": "e é è", "à": "a â", "ç": "c", "î": "i f", "ô": "o ö 6", "û": "u", "n": "u ii ri h", "u": "n ii v a", "o": "0 c e a",
-    "O": "0 Q", "a": "o u s n", "s": "a 5 S", "S": "5 8", "b": "h 6 li", "h": "b li k", "d": "cl tl", "t": "l f r i", "f": "t ſ l",
-    "r": "t n i v", "v": "y r u", "g": "q 9 y", "q": "g", "p": "j n", "B": "8 R", "E": "F L B", "D": "O I)", "G": "C 6", "C": "G (",
-    "A": "\\ 4", "T": "l Y 7", "R": "K B", "N": "M X", "M": "N lI", ".": ", ; ·", ",": ". ; '", "'": "` ’ \" ,", "’": "' ` \"",
-    "-": "— ~ _", "1": "l I i", "0": "O o", "5": "S s", "8": "B S", "6": "b G", "2": "z Z", "9": "g q", "4": "A", "3": "8 S", "7": "T 1",
+    "l": "1 I i t !", "i": "l 1 j t r ! :", "I": "l 1 | J", "e": "c o é è a", "c": "e o (", "é": "e è ê 6 c",
+    "è": "e é ê", "ê": "e é è", "à": "a â", "ç": "c", "î": "i f", "ô": "o ö 6", "û": "u", "n": "u ii ri h",
+    "u": "n ii v a", "o": "0 c e a", "O": "0 Q", "a": "o u s n", "s": "a 5 S", "S": "5 8", "b": "h 6 li",
+    "h": "b li k", "d": "cl tl", "t": "l f r i", "f": "t ſ l", "r": "t n i v", "v": "y r u", "g": "q 9 y", "q": "g",
+    "p": "j n", "B": "8 R", "E": "F L B", "D": "O I)", "G": "C 6", "C": "G (", "A": "\\ 4", "T": "l Y 7", "R": "K B",
+    "N": "M X", "M": "N lI", ".": ", ; ·", ",": ". ; '", "'": "` ’ \" ,", "’": "' ` \"", "-": "— ~ _", "1": "l I i",
+    "0": "O o", "5": "S s", "8": "B S", "6": "b G", "2": "z Z", "9": "g q", "4": "A", "3": "8 S", "7": "T 1",
 }  # fmt: skip
 ANYTHING = "abcdefghijklmnopqrstuvwxyzéèàABCDEFILMNOPRSTUV0123456789.,;:'\"-*^~|_!/\\()[]{}<>°•■§£€&%=+"
 RUBBLE = "iIl1jJtfr.,;:'\"-*^~|_!/\\()[]{}<>°•■§£€&%=+—“„"
@@ -62,7 +63,7 @@ def novels(real_data: Path) -> list[str]:
     """The running text of each novel, its notes and headings included."""
     texts = []
     for path in sorted((real_data / "eltec_fra").glob("*.xml.gz")):
-        body = etree.fromstring(gzip.open(path).read()).find(".//{*}text")
+        body = etree.fromstring(gzip.decompress(path.read_bytes())).find(".//{*}text")
         paragraphs = (" ".join("".join(p.itertext()).split()) for p in body.iter("{*}p"))
         texts.append("\n".join(filter(None, paragraphs)))
     return texts
@@ -79,7 +80,7 @@ def english(real_data: Path) -> list[str]:
 
 def lines(path: Path) -> str:
     """The distinct sentences of a file: drug notices say the same thing thousands of times."""
-    text = gzip.open(path, "rt", encoding="utf-8").read()
+    text = gzip.decompress(path.read_bytes()).decode()
     return "\n".join(dict.fromkeys(re.split(r"(?<=[.;:]) |\n", text)))
 
 
@@ -266,7 +267,9 @@ def main() -> None:
     articles = english(arguments.real_data)
     text = "\n".join([*literature[4:], drugs, *articles[::2]])
     tables = letter_tables(text) | {"shapes": shape_table(text), "known": known_words(text)}
-    tables |= {"calibration": np.array([1.0, 0.0])} | {f"{name}{n}": np.zeros(1) for name in ("weights", "bias") for n in (0, 1)}
+    tables |= {"calibration": np.array([1.0, 0.0])} | {
+        f"{name}{n}": np.zeros(1) for name in ("weights", "bias") for n in (0, 1)
+    }
     unseen = [*(novel[:300_000] for novel in literature[:4]), devices, "\n".join(articles[1::2])]
     tables |= network(pack(arguments.output, tables), list(pieces(unseen, LIGHT)))
     tables["calibration"] = calibration(pack(arguments.output, tables), list(pieces(unseen, ALL)))

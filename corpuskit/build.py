@@ -219,7 +219,7 @@ def build(
     decisive = {
         "config": config.model_dump(mode="json", exclude={"sources"}),
         # A path is where the input is, not what it is: that is in the checksums.
-        "sources": [source.model_dump(mode="json", exclude={"options": {"path"}}) for source in config.sources],
+        "sources": [source.model_dump(mode="json") | {"path": None} for source in config.sources],
         "limit": limit,
         "inputs": [[unit.source, told] for unit, told in zip(planned.units, inputs, strict=True)],
         "versions": runs.versions(),

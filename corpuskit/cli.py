@@ -194,7 +194,8 @@ def _show_run(run: Run, log: str) -> None:
     console = Console()
     if not run.worked:
         console.print(f"[bold]{run.output}[/] holds this very build already: nothing to do.")
-    console.print(source_table(run.funnel), "", stage_table(run.funnel), "", sep="\n")
+    console.print(source_table(run.funnel))
+    console.print(stage_table(run.funnel))
     quarantined = sum(run.funnel["quarantined"].values())
     if quarantined:
         console.print(f"{quarantined} inputs could not be read: {run.output / 'quarantine'}", highlight=False)
@@ -217,4 +218,4 @@ def _show_paragraphs(output: Path, number: int = 4) -> None:
     console = Console()
     for source, section, path, language, words, noise, text, name in rows:
         told = f"{source} · {section or 'no section'} · {path} · {language} · {words} words · OCR noise {noise:.2f}"
-        console.print(Panel(escape(text), title=escape(name), subtitle=escape(told), title_align="left"))
+        console.print(Panel(f"[dim]{escape(told)}[/]\n{escape(text)}", title=escape(name), title_align="left"))

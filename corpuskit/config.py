@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializationInfo,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from corpuskit.clean.encoding import EncodingOptions
 from corpuskit.clean.kinds import KindOptions
@@ -29,7 +37,7 @@ class Source(StepOptions):
     """One source: which reader, and its options."""
 
     type: str
-    options: SerializeAsAny[SourceOptions]
+    options: SourceOptions
 
     @model_validator(mode="before")
     @classmethod
@@ -41,6 +49,11 @@ class Source(StepOptions):
             raise ValueError(f"type is {name!r}; the sources are {', '.join(READERS)}")
         settings = {key: setting for key, setting in value.items() if key != "type"}
         return {"type": name, "options": READERS[name].Options(**settings)}
+
+    @model_serializer
+    def _flat(self, info: SerializationInfo) -> dict[str, Any]:
+        """As it is written in a configuration."""
+        return {"type": self.type} | self.options.model_dump(mode=info.mode, exclude_unset=info.exclude_unset)
 
     def reader(self, limit: int = -1) -> SourceReader:
         """The datatrove reader of this source."""

@@ -164,7 +164,7 @@ PARAGRAPH_SCHEMA = pa.schema(
         _column("kind", _STRING, "one of " + ", ".join(f"`{kind}`" for kind in KINDS)),
         _column("section", _STRING, "title of the enclosing section"),
         _column("file", _STRING, "input file of this paragraph, as in the article table"),
-        _column("path", _STRING, "place in the file's record: XML path, or `char=start,end` (RFC 5147)"),
+        _column("path", _STRING, "place in the file's record: XML path, `char=start,end` (RFC 5147), or JSON pointer"),
         _column("language", _STRING, "identified language, ISO 639-1"),
         _column("language_score", pa.float32(), "confidence of the identification, 0 to 1"),
         _column("words", pa.int32(), "words (runs of letters and digits)"),

@@ -214,7 +214,9 @@ def test_a_lost_paragraph_fails_the_build(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (tmp_path / "out/manifest.json").exists()
 
 
-def test_an_interrupted_build_leaves_nothing_that_looks_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_build_leaves_nothing_that_looks_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = jsonl(rows(tmp_path / "in", FRENCH))
     monkeypatch.setattr(collate, "decide", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):

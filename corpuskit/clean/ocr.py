@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from corpuskit.clean.spans import Spans
 from corpuskit.records import Article
 from corpuskit.steps import ArticleStep, StepOptions
 
@@ -41,8 +42,6 @@ FEATURES = 9
 #: Weight, in words, of the prior that a text is clean: it holds very short texts near 0.
 PRIOR_WORDS = 3
 
-_MULTIPLIER = 0x9E3779B97F4A7C15
-
 
 @dataclass(frozen=True)
 class Model:
@@ -56,7 +55,8 @@ class Model:
 
     def evidence(self, text: str) -> Array:
         """One row of features a word: what :meth:`damage` judges."""
-        codes = np.frombuffer(f" {text} ".encode("utf-32-le", "replace"), np.uint32)
+        plain = " ".join(["", *text.split(), ""])
+        codes = np.frombuffer(plain.encode("utf-32-le", "replace"), np.uint32)
         codes = np.minimum(codes, 0xFFFF)
         letter_of, shape_of = classes()
         letters, shapes = letter_of[codes], shape_of[codes]
@@ -103,7 +103,7 @@ class Model:
         # Words of one text share their fate: what single words suggest is too timid at both ends.
         mean = float(damage.mean())
         slope, offset = self.calibration
-        share = 1 / (1 + math.exp(-offset) * ((1 - mean) / mean) ** slope)
+        share: float = 1 / (1 + math.exp(-offset) * ((1 - mean) / mean) ** slope)
         return share * len(damage) / (len(damage) + PRIOR_WORDS)
 
 
@@ -117,29 +117,16 @@ def surprisals(table: Array, classes: Array, size: int) -> Array:
 
 
 def letter_runs(letters: Array, is_letter: Array) -> tuple[Array, Array]:
-    """Where each run of letters starts, and its 64-bit polynomial hash (white space is on both ends)."""
+    """Where each run of letters starts, and its hash (white space is on both ends)."""
     edges = np.flatnonzero(is_letter[1:] != is_letter[:-1]) + 1
     first, last = edges[::2], edges[1::2]
-    powers, inverses = _powers()
-    sums = np.zeros(len(letters) + 1, np.uint64)
-    np.cumsum(letters * powers[: len(letters)], out=sums[1:])
-    return first, (sums[last] - sums[first]) * inverses[first] * np.uint64(_MULTIPLIER)
+    return first, Spans(letters).hashes(first, last)
 
 
 def filter_bits(hashes: Array) -> Array:
     """The two places of each hash in the Bloom filter, one row each."""
     mask = np.uint64((1 << FILTER_BITS) - 1)
     return np.stack([hashes >> np.uint64(64 - FILTER_BITS), (hashes >> np.uint64(20)) & mask])
-
-
-@cache
-def _powers() -> tuple[Array, Array]:
-    """Powers of an odd number and of its inverse modulo 2^64."""
-    base = 0xD1342543DE82EF95
-    return tuple(
-        np.cumprod(np.r_[np.uint64(1), np.full(MAX_CHARACTERS + 2, factor, np.uint64)])
-        for factor in (base, pow(base, -1, 1 << 64))
-    )  # type: ignore[return-value]
 
 
 @cache

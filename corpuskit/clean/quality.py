@@ -23,28 +23,27 @@ from corpuskit.clean.words import words
 from corpuskit.records import Article, Kind, Paragraph
 from corpuskit.steps import ArticleStep, StepOptions
 
+_FUNCTION_WORDS = """
+le la les l un une des du de d au aux ce cet cette ces mon ma mes son sa ses notre nos votre vos leur leurs je j
+tu il elle on nous vous ils elles me m te t se s lui eux y en c ça cela ceci celui celle ceux celles qui que qu
+quoi dont où lequel laquelle lesquels lesquelles duquel auquel desquels à dans par pour sur sous avec sans entre
+vers chez contre depuis pendant dès lors après avant devant derrière selon parmi malgré jusqu jusque hors outre
+durant afin et ou mais donc or ni car si comme lorsque lorsqu quand puisque puis quoique parce ainsi alors ne n
+pas plus moins non aucun aucune jamais rien tout tous toute toutes chaque plusieurs certains certaines même
+mêmes autre autres tel telle tels telles très aussi bien peu trop encore déjà seulement soit enfin est sont
+était étaient être été étant fut furent sera seront serait soient ont a avait avaient avoir eu ayant aura auront
+aurait eut fait peut peuvent doit
+"""
 #: French function words: articles, pronouns, prepositions, conjunctions, negations, the commonest
 #: adverbs, and the forms of "être" and "avoir" that scientific prose uses; elided ones without apostrophe.
-STOPWORDS = frozenset(
-    """
-    le la les l un une des du de d au aux ce cet cette ces mon ma mes son sa ses notre nos votre vos leur leurs
-    je j tu il elle on nous vous ils elles me m te t se s lui eux y en c ça cela ceci celui celle ceux celles
-    qui que qu quoi dont où lequel laquelle lesquels lesquelles duquel auquel desquels
-    à dans par pour sur sous avec sans entre vers chez contre depuis pendant dès lors après avant devant derrière
-    selon parmi malgré jusqu jusque hors outre durant afin
-    et ou mais donc or ni car si comme lorsque lorsqu quand puisque puis quoique parce ainsi alors
-    ne n pas plus moins non aucun aucune jamais rien tout tous toute toutes chaque plusieurs certains certaines même
-    mêmes autre autres tel telle tels telles très aussi bien peu trop encore déjà seulement soit enfin
-    est sont était étaient être été étant fut furent sera seront serait soient ont a avait avaient avoir eu ayant
-    aura auront aurait eut fait peut peuvent doit
-    """.split()
-)
-#: Kinds of paragraphs that are short by nature, and are neither too short nor too poor in verbs.
+STOPWORDS = frozenset(_FUNCTION_WORDS.split())
+#: Kinds that are short by nature: fewer words will do, and function words and capitals are not looked at.
 SHORT_KINDS: frozenset[Kind] = frozenset({"title", "caption", "list", "note", "front", "back", "reference", "table"})
 
-_BULLETS = "•◦‣▪■□●○◆►▶➢➤✓✔*·"
-_PUNCTUATION = ".,;:!?…'’‘`\"“”„«»()[]-–—‐‑/%&"
+_BULLETS = "•◦‣▪■□●○◆►▶➢➤✓✔·"
+_PUNCTUATION = ".,;:!?…'’‘`\"“”„«»()[]-–—‐‑/%&*"
 _SPACE, _LETTER, _CAPITAL, _DIGIT, _POINT, _BULLET, _SYMBOL = range(7)
+_NO_LIMIT = math.inf
 _ELLIPSIS = re.compile(r"…|\.{3,}|(?: \.){3,}")
 
 
@@ -56,18 +55,18 @@ class QualityOptions(StepOptions):
     judged_from: int = Field(
         default=10, ge=1, description="words from which word length, function words and capitals are judged"
     )
-    min_word_length: float = Field(default=3.2, ge=0, description="lowest mean word length, in characters")
+    min_word_length: float = Field(default=2.0, ge=0, description="lowest mean word length, in characters")
     max_word_length: float = Field(default=8.5, ge=0, description="highest mean word length, in characters")
-    min_alpha_ratio: float = Field(default=0.65, ge=0, le=1, description="lowest share of words that hold a letter")
+    min_alpha_ratio: float = Field(default=0.6, ge=0, le=1, description="lowest share of words that hold a letter")
     min_stopword_ratio: float = Field(
         default=0.15, ge=0, le=1, description="lowest share of words that are French function words, in French text"
     )
-    max_digits: float = Field(default=0.25, ge=0, le=1, description="highest share of characters that are digits")
+    max_digits: float = Field(default=0.3, ge=0, le=1, description="highest share of characters that are digits")
     max_symbols: float = Field(
         default=0.06, ge=0, le=1, description="highest share of characters that are no letter, digit or punctuation"
     )
-    max_punctuation: float = Field(default=0.2, ge=0, le=1, description="highest share of punctuation marks")
-    max_upper_case: float = Field(default=0.35, ge=0, le=1, description="highest share of letters that are capitals")
+    max_punctuation: float = Field(default=0.3, ge=0, le=1, description="highest share of punctuation marks")
+    max_upper_case: float = Field(default=0.5, ge=0, le=1, description="highest share of letters that are capitals")
     max_ellipses: float = Field(default=0.1, ge=0, description="most ellipses and leaders (...) a word")
     max_bullets: float = Field(default=0.1, ge=0, description="most bullets a word")
 
@@ -101,36 +100,31 @@ class QualityStep(ArticleStep):
     def broken_rules(self, paragraph: Paragraph) -> Iterator[Verdict]:
         """The rules that a measured paragraph breaks, the plainest first."""
         options: QualityOptions = self.options
+        text, count = paragraph.text, paragraph.words
         short = paragraph.kind in SHORT_KINDS
-        fewest = options.min_short_words if short else options.min_words
-        if paragraph.words < fewest:
-            yield Verdict("too_short", paragraph.words, fewest)
-        long_enough = paragraph.words >= options.judged_from
-        counts = character_counts(paragraph.text)
-        visible = max(1, len(paragraph.text) - counts[_SPACE])
-        letters = max(1, counts[_LETTER] + counts[_CAPITAL])
-        tokens = max(1, paragraph.words)
-        ellipses = len(_ELLIPSIS.findall(paragraph.text)) if counts[_POINT] > 2 or "…" in paragraph.text else 0
-        none, any = -math.inf, math.inf
+        sentence = count >= options.judged_from
+        prose = sentence and not short
         french = paragraph.language in ("", "fr")
-        bounds = [
-            ("few_letters", paragraph.alpha_ratio, options.min_alpha_ratio, any, True),
-            ("digits", counts[_DIGIT] / visible, none, options.max_digits, True),
-            ("symbols", counts[_SYMBOL] / visible, none, options.max_symbols, True),
-            ("punctuation", (counts[_POINT]) / visible, none, options.max_punctuation, True),
-            ("ellipses", ellipses / tokens, none, options.max_ellipses, True),
-            ("bullets", counts[_BULLET] / tokens, none, options.max_bullets, long_enough),
-            (
-                "word_length",
-                paragraph.mean_word_length,
-                options.min_word_length,
-                options.max_word_length,
-                long_enough,
-            ),
-            ("few_stopwords", paragraph.stopword_ratio, options.min_stopword_ratio, any, long_enough and french and not short),
-            ("upper_case", counts[_CAPITAL] / letters, none, options.max_upper_case, long_enough and not short),
-        ]
-        for reason, value, lowest, highest, applies in bounds:
+        signs = character_counts(text)
+        visible = max(1, len(text) - signs[_SPACE])
+        letters = max(1, signs[_LETTER] + signs[_CAPITAL])
+        tokens = max(1, count)
+        ellipses = len(_ELLIPSIS.findall(text)) if signs[_POINT] else 0
+        fewest = options.min_short_words if short else options.min_words
+        # Rule, whether it applies, value, lowest and highest value allowed.
+        rules = (
+            ("too_short", True, count, fewest, _NO_LIMIT),
+            ("few_letters", True, paragraph.alpha_ratio, options.min_alpha_ratio, _NO_LIMIT),
+            ("digits", True, signs[_DIGIT] / visible, 0, options.max_digits),
+            ("symbols", True, signs[_SYMBOL] / visible, 0, options.max_symbols),
+            ("punctuation", True, signs[_POINT] / visible, 0, options.max_punctuation),
+            ("ellipses", True, ellipses / tokens, 0, options.max_ellipses),
+            ("bullets", sentence, signs[_BULLET] / tokens, 0, options.max_bullets),
+            ("word_length", sentence, paragraph.mean_word_length, options.min_word_length, options.max_word_length),
+            ("upper_case", prose, signs[_CAPITAL] / letters, 0, options.max_upper_case),
+            ("few_stopwords", prose and french, paragraph.stopword_ratio, options.min_stopword_ratio, _NO_LIMIT),
+        )
+        for reason, applies, value, lowest, highest in rules:
             if applies and not lowest <= value <= highest:
                 yield Verdict(reason, value, lowest if value < lowest else highest)
 

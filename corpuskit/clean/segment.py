@@ -87,9 +87,10 @@ def cuts(text: str, limit: int) -> list[tuple[int, int]]:
     spans = []
     start = 0
     while len(text) - start > limit:
-        pieces = ceil((len(text) - start) / limit)
-        ideal = start + (len(text) - start) // pieces
-        nearby = ends[bisect.bisect_left(ends, (start + ideal) // 2) : bisect.bisect_right(ends, start + limit)]
+        size = ceil((len(text) - start) / ceil((len(text) - start) / limit))
+        ideal = start + size
+        least, most = start + size // 2, start + min(limit, size * 3 // 2)
+        nearby = ends[bisect.bisect_left(ends, least) : bisect.bisect_right(ends, most)]
         nearby = nearby or [start + space.start() for space in _SPACE.finditer(text[start : start + limit + 1])]
         end = min((end for end in nearby if end > start), key=lambda end: abs(end - ideal), default=ideal)
         spans.append((start, end))

@@ -141,6 +141,13 @@ def _settle(members: list[int], rows: _Rows, priority: list[str]) -> dict[int, J
     alive = [row for row in members if not rows.dropped(row)]
     fates: dict[int, Joined] = {}
     by_source: dict[str, list[int]] = {}
+    # An update file takes back what the baseline gave.
+    for row in members:
+        drop = rows.dropped(row)
+        if drop and drop.reason == "deleted":
+            for taken in [other for other in alive if rows.get(other, "id") == rows.get(row, "id")]:
+                alive.remove(taken)
+                fates[taken] = Joined(taken, drop)
     for row in alive:
         by_source.setdefault(rows.get(row, "source"), []).append(row)
     # A filter of a source judges the record; its full text goes with it.

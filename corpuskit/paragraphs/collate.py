@@ -7,6 +7,7 @@ and order and written. The result depends on the input alone, not on tasks or wo
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any, cast
 
@@ -97,7 +98,6 @@ def decide(work: Path, priority: list[str], join: bool, exact_duplicates: bool, 
     for row in np.flatnonzero((kept_paragraphs == 0) & (under_row == np.arange(len(keys)))).tolist():
         if drops[0][row] is None:
             drops[0][row], drops[1][row] = EMPTY, "no_paragraph_left"
-            drops[2][row] = "each of its paragraphs was dropped, or it had none"
     pq.write_table(repeated, work / "duplicates.parquet")
 
     shard = _shards(together, kept_words, words_per_shard)
@@ -271,6 +271,7 @@ def collate(articles: pa.Table, paragraphs: pa.Table) -> tuple[pa.Table, pa.Tabl
         kept = kept.append_column(name, kept_articles[name].take(above))
     kept = kept.select(PARAGRAPH_SCHEMA.names).cast(PARAGRAPH_SCHEMA)
 
+    _explain_empty(rows, set_aside)
     source = {key: row["source"] for key, row in rows.items()}
     set_aside = set_aside.append_column("source", pa.array([source[key] for key in set_aside["key"].to_pylist()]))
     set_aside = set_aside.append_column("unit", pa.array(["paragraph"] * len(set_aside), pa.string()))
@@ -330,6 +331,19 @@ def _with_fate(paragraphs: pa.Table) -> pa.Table:
         )
         paragraphs = paragraphs.append_column(name, fate)
     return paragraphs
+
+
+def _explain_empty(rows: dict[int, dict[str, Any]], set_aside: pa.Table) -> None:
+    """Tell of articles without a paragraph left what took most of them."""
+    empty = {key for key, row in rows.items() if row["ledger_drop_stage"] == EMPTY}
+    reasons: dict[int, Counter[str]] = {key: Counter() for key in empty}
+    columns = (set_aside[name].to_pylist() for name in ("ledger_text_under", "stage", "reason"))
+    for key, stage, reason in zip(*columns, strict=True):
+        if key in empty:
+            reasons[key][f"{stage}: {reason}"] += 1
+    for key, counted in reasons.items():
+        told = ", ".join(f"{count} by {reason}" for reason, count in counted.most_common(3))
+        rows[key]["ledger_drop_detail"] = told or "it has no text"
 
 
 def _count(kept: pa.Table) -> dict[int, tuple[int, int]]:

@@ -182,43 +182,45 @@ def balance(report: dict[str, Any]) -> None:
 
 
 def stage_table(report: dict[str, Any]) -> Table:
-    """What is left after each stage."""
-    table = Table(title="What is left after each stage", title_justify="left")
-    table.add_column("stage")
+    """What is left after each stage, and what it dropped."""
+    table = Table(title="What is left after each stage", title_justify="left", padding=(0, 1))
+    table.add_column("stage", no_wrap=True)
     for name in ("articles", "paragraphs", "words"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("dropped here, by reason", overflow="fold")
     for stage in report["stages"]:
         reasons: Counter[str] = Counter()
         for row in report["dropped"]:
-            if row["stage"] == stage["stage"] and row["unit"] == ("article" if _of_articles(stage) else "paragraph"):
+            if row["stage"] == stage["stage"] and row["unit"] == _judged(stage["stage"]):
                 reasons[row["reason"]] += row["count"]
         described = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
         table.add_row(stage["stage"], *(f"{stage[name]:,}" for name in ("articles", "paragraphs", "words")), described)
     return table
 
 
-def _of_articles(stage: dict[str, Any]) -> bool:
-    return stage["stage"] in ("select", "join", "empty")
+def _judged(stage: str) -> str:
+    return "article" if stage in ("select", "join", "empty") else "paragraph"
 
 
 def source_table(report: dict[str, Any]) -> Table:
     """What was read and kept of each source, and its share of English."""
-    table = Table(title="By source", title_justify="left")
-    table.add_column("source")
-    for name in ("articles read", "kept", "quarantined", "paragraphs read", "kept", "words kept", "English words"):
-        table.add_column(name, justify="right")
+    table = Table(title="By source", title_justify="left", padding=(0, 1))
+    table.add_column("source", no_wrap=True)
+    heads = [
+        "articles\nread",
+        "\nkept",
+        "in quar-\nantine",
+        "paragraphs\nread",
+        "\nkept",
+        "words\nkept",
+        "English\nread",
+    ]
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
     for source, read in report["read"].items():
         kept = report["kept"].get(source, {"articles": 0, "paragraphs": 0, "words": 0})
         english = report["languages"].get(source, {}).get("en", {}).get("share_of_words", 0.0)
-        table.add_row(
-            source,
-            f"{read['articles']:,}",
-            f"{kept['articles']:,}",
-            f"{read['quarantined']:,}",
-            f"{read['paragraphs']:,}",
-            f"{kept['paragraphs']:,}",
-            f"{kept['words']:,}",
-            f"{english:.1%}",
-        )
+        counts = [read["articles"], kept["articles"], read["quarantined"], read["paragraphs"], kept["paragraphs"],
+                  kept["words"]]  # fmt: skip
+        table.add_row(source, *(f"{count:,}" for count in counts), f"{english:.1%}")
     return table

@@ -84,7 +84,7 @@ def records(stream: IO[bytes], *tags: str, limit: int = MAX_RECORD_BYTES) -> Ite
                 base, buffer, start = base + len(buffer) - 64, buffer[-64:], 0
                 size = 64
             # Doubling keeps the cost of a long record linear.
-            grown = b"".join(itertools.islice(chunks, max(1, min(size, limit) // _CHUNK)))
+            grown = b"".join(itertools.islice(chunks, max(1, min(size, limit - size) // _CHUNK)))
             if not grown:
                 break
             base, buffer, start = base + start, buffer[start:] + grown, 0
@@ -144,7 +144,8 @@ def _filled(stream: io.BufferedReader) -> Iterator[bytes]:
 def _context(prolog: bytes) -> tuple[str, bytes, bytes]:
     """What the text before the first record declares: encoding, namespaces, and the root's name."""
     declared = _ENCODING.search(prolog[:512])
-    encoding = declared[1].decode("ascii") if declared else "utf-8"
+    # Its tags were found as ASCII, so a declaration of UTF-16 (which .NET leaves in UTF-8 files) is wrong.
+    encoding = declared[1].decode("ascii") if declared and b"16" not in declared[1] else "utf-8"
     namespaces = b"".join(sorted({found[0] for found in _NAMESPACE.finditer(prolog)}))
     root = re.search(rb"<([A-Za-z_][\w.:-]*)", re.sub(rb"<!--.*?-->|<[?!][^>]*>", b"", prolog, flags=re.DOTALL))
     return encoding, namespaces, root[1] if root else b""
@@ -241,17 +242,21 @@ def path(element: etree._Element) -> str:
     steps = []
     parent = element.getparent()
     while parent is not None:
-        position = 1 + sum(1 for _ in element.itersiblings(element.tag, preceding=True))
-        steps.append(f"{local_name(element)}[{position}]")
+        name = local_name(element)
+        position = 1 + sum(1 for _ in element.itersiblings("{*}" + name, preceding=True))
+        steps.append(f"{name}[{position}]")
         element, parent = parent, parent.getparent()
     return "/" + "/".join([local_name(element), *reversed(steps)])
 
 
 def resolve(record: etree._Element, path: str) -> etree._Element | None:
     """The element that :func:`path` named."""
-    _, _, inside = path.lstrip("/").partition("/")
-    steps = re.sub(r"(^|/)(?=[\w])", r"\1{*}", inside)
-    return record.find(steps) if inside else record
+    found: etree._Element | None = record
+    for step in path.split("/")[2:]:
+        name, _, position = step.rstrip("]").partition("[")
+        if found is not None:
+            found = next(itertools.islice(found.iterchildren("{*}" + name), int(position) - 1, None), None)
+    return found
 
 
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"

@@ -102,6 +102,10 @@ class _Walk:
         """An element's own running text, then each block in it."""
         if declared := element.get(markup.LANG):
             language = identifiers.language(declared)
+        if len(element) == 0:  # most paragraphs
+            for text in _texts(element.text or ""):
+                self._paragraphs.append(Paragraph(text, kind, path, section, language))
+            return
         pieces: list[str] = []
         blocks: list[tuple[str, etree._Element, str]] = []
         _gather(element, path, pieces, blocks)
@@ -143,21 +147,25 @@ def _gather(
     for child in element:
         tag = child.tag
         name = _local_name(tag)
-        positions[tag] = position = positions.get(tag, 0) + 1
-        if name in _BLOCKS and not (name == "quote" and _inline(child)):
-            blocks.append((name, child, f"{path}/{name}[{position}]"))
-            if name not in _IN_SENTENCE:
-                pieces.append(" ")
-        elif name in _BREAKS and child.get("break") != "no":
-            pieces.append(" ")
-            _gather(child, f"{path}/{name}[{position}]", pieces, blocks)
-            pieces.append(" ")
-        elif len(child):
-            _gather(child, f"{path}/{name}[{position}]", pieces, blocks)
-        elif child.text and name:
-            pieces.append(child.text)
-        if child.tail:
-            pieces.append(child.tail)
+        if name in _BLOCKS:
+            positions[tag] = position = positions.get(tag, 0) + 1
+            if name == "quote" and _inline(child):
+                _gather(child, f"{path}/{name}[{position}]", pieces, blocks)
+            else:
+                blocks.append((name, child, f"{path}/{name}[{position}]"))
+                if name not in _IN_SENTENCE:
+                    pieces.append(" ")
+        else:
+            space = " " if name in _BREAKS and child.get("break") != "no" else ""
+            pieces.append(space)
+            if len(child):
+                position = 1 + sum(1 for _ in child.itersiblings(tag, preceding=True))
+                _gather(child, f"{path}/{name}[{position}]", pieces, blocks)
+            elif name and (text := child.text):
+                pieces.append(text)
+            pieces.append(space)
+        if tail := child.tail:
+            pieces.append(tail)
 
 
 @cache
@@ -202,6 +210,8 @@ def plain(text: str) -> str:
     """White space made single spaces; HTML tags that came as text (from HAL's web forms) taken out."""
     if "<" in text:
         text = _HTML_INLINE.sub("", _HTML_BLOCK.sub(" ", text))
+    if text.isprintable() and "  " not in text:
+        return text.strip()  # the space is the only white space that is printable
     return " ".join(text.split())
 
 
@@ -211,7 +221,7 @@ def _texts(text: str) -> list[str]:
     HAL's deposit form has one field an abstract, and depositors put two languages in it.
     """
     if "<" not in text:
-        whole = " ".join(text.split())
+        whole = plain(text)
         return [whole] if whole else []
     found: list[str] = []
     for piece in filter(None, map(plain, _HTML_BLOCK.split(text))):

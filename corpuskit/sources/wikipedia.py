@@ -258,15 +258,16 @@ class _Selection:
         """Why the article is left out, if so."""
         if self._all:
             return None
-        if excluded := next(filter(self._excluded, categories), ""):
-            return Drop("select", "not_biomedical", f"excluded by the category {excluded}")
-        if (
+        biomedical = (
             any(map(self._wanted, categories))
             or any(map(self._portal, _portals(record)))
             or any(self._infobox(_decoded(found[1], record)) for found in _INFOBOX.finditer(record.data))
-        ):
-            return None
-        return Drop("select", "not_biomedical", "; ".join(categories[:4]) or "no category")
+        )
+        if not biomedical:
+            return Drop("select", "not_biomedical", "; ".join(categories[:4]) or "no category")
+        if excluded := next(filter(self._excluded, categories), ""):
+            return Drop("select", "not_biomedical", f"excluded by the category {excluded}")
+        return None
 
 
 def _any(patterns: Iterable[str]) -> Callable[[str], bool]:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-#: Arguments by name; those without a name are "1", "2", … A missing one is "".
+#: Arguments by name; those without a name are "1", "2", …, white space kept. A missing one is "".
 Arguments = Mapping[str, str]
 Shown = Callable[[Arguments], str]
 
@@ -50,6 +50,7 @@ _PATTERNS = {
     "ap jc / ap j-c / ap. j.-c. / apr. j.-c.": "apr. J.-C.",
     "cf. / e / er / re / ère / ème / o / nd / nde": "@",
     "circa / ec": "@ $1",
+    "co2 / h2o / o2 / n2 / nh3 / ch4 / no2 / so2 / h2o2 / h2s": "@",
     "as of": "as of $1",
     # quantities
     "frac / fraction / sfrac": "$1/$2",
@@ -68,11 +69,8 @@ _NUMBER = re.compile(r"([+−-]?)(\d+)(?:[.,](\d+))?(?![\d.,])")
 _POWER = re.compile(r"\b([cdkmnµ]?m|h|s) ?([+−-]?[1-9])\b")
 _EXPONENT = re.compile(r"[0-9+−-]+")
 _LANGUAGE_NAMED = re.compile(r"lang(?:ue)?-[a-z-]+")
-# {{XIXe siècle}}, {{1er}}, {{43e}}, {{IIe millénaire}}; {{CO2}}, {{Ca2+}}: the name is what is shown.
-_OWN_NAME = re.compile(
-    r"(?:\d+|[IVX]+)(?:er|ers|re|res|e|es|nd|nde)(?: siècles?| millénaires?)?(?: av\. J\.-C\.)?"
-    r"|(?=\D+\d)(?:[A-Z][a-z]?\d*)+[+-]?"
-)
+# {{XIXe siècle}}, {{1er}}, {{43e}}, {{IIe millénaire}}: the name is what is shown.
+_OWN_NAME = re.compile(r"(?:\d+|[IVX]+)(?:er|ers|re|res|e|es|nd|nde)(?: siècles?| millénaires?)?(?: av\. J\.-C\.)?")
 
 
 def superscript(text: str) -> str:
@@ -95,10 +93,12 @@ def shown(name: str) -> Shown | None:
         return lambda _: name
     lower = name.lower()
     if pattern := _SHOWN_AS.get(lower):
-        return lambda arguments: _fill(pattern, name, arguments)
+        return lambda given: _fill(pattern, name, given)
     if _LANGUAGE_NAMED.fullmatch(lower):
-        return lambda arguments: arguments["1"]
-    return _COMPUTED.get(lower)
+        return lambda given: given["1"]
+    if compute := _COMPUTED.get(lower):
+        return lambda given: compute(arguments({key: value.strip() for key, value in given.items()}))
+    return None
 
 
 def arguments(given: Mapping[str, str]) -> Arguments:
@@ -107,15 +107,17 @@ def arguments(given: Mapping[str, str]) -> Arguments:
 
 
 def _fill(pattern: str, name: str, arguments: Arguments) -> str:
-    values = [
-        next((value for key in found[1].split("|") if (value := arguments[key])), "")
-        for found in _ARGUMENT.finditer(pattern)
-    ]
+    def value(found: re.Match[str]) -> str:
+        return next((value for key in found[1].split("|") if (value := arguments[key]).strip()), "")
+
+    if only := _ARGUMENT.fullmatch(pattern):
+        return value(only)
+    values = [value(found).strip() for found in _ARGUMENT.finditer(pattern)]
     if values and not any(values):
         # A title stands before a name of its own: "{{Dr}} Roux"; a bare wrapper shows nothing.
         return name if pattern.startswith("@") else ""
     given = iter(values)
-    return _ARGUMENT.sub(lambda _: next(given), pattern.replace("@", name)).strip(" " if values else "")
+    return _ARGUMENT.sub(lambda _: next(given), pattern.replace("@", name))
 
 
 def _positional(arguments: Arguments, start: int = 1) -> list[str]:
@@ -181,6 +183,16 @@ def _time(arguments: Arguments) -> str:
     return f"{hours} h {minutes}".strip() if hours else ""
 
 
+def _duration(arguments: Arguments) -> str:
+    given = zip(_positional(arguments), ("h", "min", "s"), strict=False)
+    return " ".join(f"{value} {unit}" for value, unit in given if value.strip("0"))
+
+
+def _formula(arguments: Arguments) -> str:
+    """``{{formule chimique|H|2|O}}`` and ``{{formule chimique|Ca|2+}}``: a charge is raised."""
+    return "".join(superscript(part) if part.endswith(("+", "-", "−")) else part for part in _positional(arguments))
+
+
 def _converted(arguments: Arguments) -> str:
     """``{{convert|5|km|mi}}`` and ``{{convert|5|to|10|km}}``: the value as given."""
     given = _positional(arguments)
@@ -194,15 +206,13 @@ _COMPUTED: dict[str, Shown] = {
     **dict.fromkeys(("s", "s-", "siècle", "s mini", "s mini-"), _century),
     **dict.fromkeys(("-s", "-s-"), lambda arguments: f"{_century(arguments)} av. J.-C."),
     **dict.fromkeys(("sp", "sp-"), _centuries),
-    **dict.fromkeys(
-        ("formule chimique", "formulechimique", "fchim", "chem", "ion"),
-        lambda arguments: "".join(_positional(arguments)),
-    ),
+    **dict.fromkeys(("formule chimique", "formulechimique", "fchim", "chem", "ion"), _formula),
     **dict.fromkeys(("exp", "exposant", "sup"), lambda arguments: superscript(arguments["1"])),
     **dict.fromkeys(("x10", "e10"), lambda arguments: f"× 10{superscript(arguments['1'])}"),
     **dict.fromkeys(("pourcent", "pourcentage", "%"), lambda arguments: f"{_number(arguments['1'])} %".strip()),
     "euro": lambda arguments: f"{_number(arguments['1'])} €".strip(),
-    **dict.fromkeys(("heure", "durée"), _time),
+    "heure": _time,
+    "durée": _duration,
     **dict.fromkeys(("convert", "cvt", "conversion"), _converted),
 }
 _SHOWN_AS = {name.strip(): pattern for names, pattern in _PATTERNS.items() for name in names.split(" / ")}

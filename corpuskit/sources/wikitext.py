@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import mwparserfromhell
 from mwparserfromhell import nodes, wikicode
+from mwparserfromhell.nodes.extras import Parameter
 
 from corpuskit.records import Kind, Paragraph
 from corpuskit.sources import wikitemplates
@@ -99,7 +100,7 @@ _SECTIONS = {
         "external links", "external link", "see also", "gallery", "other websites", "ligams extèrnes", "vejatz tanben",
     ),
 }  # fmt: skip
-_SKIPPED_SECTIONS = {title: reason for reason, titles in _SECTIONS.items() for title in titles}
+SKIPPED_SECTIONS = {title: reason for reason, titles in _SECTIONS.items() for title in titles}
 
 _LINK = re.compile(r"\[\[[ :]*([^\[\]|]*)(?:\|([^\[\]]*))?\]\]")
 _EXTERNAL_LINK = re.compile(r"\[(?:(?:https?|ftp):|mailto:|(?=//))[^\s\[\]<>\"]*(?:[ \t]+([^\[\]\n]*))?\]")
@@ -123,7 +124,7 @@ _MENDED = tuple(
         (r"H(?: ?H)*", _HOLE),
         (r" ?[(\[][ ,;:]*H[ ,;:H]*[)\]]", _HOLE),
         (r"\( ?(?:H ?[,;] ?)+", "("),
-        (r" ?[,;] ?H ?(?=[.)\]]|$)", ""),
+        (r" ?[,;] ?H ?(?=[.,;)\]]|$)", ""),
         (r" ?H ?(?=[.,)\]…])", ""),
         (r"H", ""),
     )
@@ -170,7 +171,7 @@ def paragraphs(wikitext: str, skipped: Counter[str]) -> Iterator[Paragraph]:
             section, level = _inline(heading[2], start), len(heading[1])
             if skipping and level <= skipping_level:
                 skipping = ""
-            if reason := _SKIPPED_SECTIONS.get(section.lower().rstrip(" :.")):
+            if reason := SKIPPED_SECTIONS.get(section.lower().rstrip(" :.")):
                 skipping, skipping_level = reason, min(level, skipping_level) if skipping else level
         elif skipping:
             skipped[skipping] += 1
@@ -392,6 +393,8 @@ def _inline(source: str, start: int) -> str:
         for pattern, replacement in _MENDED:
             text = pattern.sub(replacement, text)
     text = _RESIDUE.sub(lambda found: " " if found[0] == "|" else "", text)
+    if text.count("{") != text.count("}"):
+        text = text.replace("{", "").replace("}", "")
     if "&" in text:
         text = html.unescape(text)
     return " ".join(text.split())
@@ -425,6 +428,12 @@ def _elision_rank(before: str) -> int:
     return 0 if before[-2:-1] in (" ", "") else 1
 
 
+def _argument(parameter: Parameter) -> tuple[str, str]:
+    """Name and value; MediaWiki keeps the white space of a value without name."""
+    name, value = str(parameter.name).strip(), _shown(parameter.value)
+    return name, value.strip() if parameter.showkey else value
+
+
 def _shown(code: wikicode.Wikicode) -> str:
     return "".join([_show(node) for node in code.nodes])
 
@@ -437,7 +446,7 @@ def _show(node: nodes.Node) -> str:
         return (_shown(node.text) if node.text else "") or _shown(node.title).lstrip(" :")
     if isinstance(node, nodes.Template):
         show = wikitemplates.shown(str(node.name))
-        given = {str(p.name).strip(): _shown(p.value).strip() for p in node.params} if show else {}
+        given = dict(map(_argument, node.params)) if show else {}
         return (show and show(wikitemplates.arguments(given))) or _HOLE
     if isinstance(node, nodes.Tag):
         return _shown(node.contents) if node.contents else _HOLE

@@ -64,7 +64,7 @@ def _cut(text: str, limit: int) -> list[str]:
         ),
         ("Oui. elle tousse et crache depuis un mois", 30, ["Oui. elle tousse et", "crache depuis un mois"]),
         ("sans aucune fin de phrase du tout ici", 20, ["sans aucune fin de", "phrase du tout ici"]),
-        ("x" * 25, 10, ["x" * 8, "x" * 8, "x" * 9]),
+        ("x" * 25, 10, ["x" * 9, "x" * 8, "x" * 8]),
     ],
 )
 def test_cuts(text: str, limit: int, pieces: list[str]) -> None:

@@ -113,6 +113,14 @@ def test_a_record_read_twice_keeps_the_later_of_equals() -> None:
     assert joined[1].drop is None
 
 
+def test_an_update_takes_back_a_record() -> None:
+    deleted = article("pubmed:1", 0, pmid="1")
+    deleted.mark("select", "deleted", "PubMed lists the record as deleted")
+    assert fates([article("pubmed:1", 9, form="record", pmid="1"), deleted, article("hal:h", 3, pmid="1")]) == {
+        "pubmed:1 (record)": ("pubmed:1", "deleted")
+    }
+
+
 def test_a_full_text_goes_with_its_filtered_record() -> None:
     record = article("hal:hal-1", 5, form="record", hal_id="hal-1")
     record.mark("select", "domain", "shs.lang is not in sdv")

@@ -114,6 +114,10 @@ def test_an_article_without_a_paragraph_left_is_dropped(tmp_path: Path) -> None:
         ("article", "hal:a", "no_paragraph_left"),
         ("article", "hal:b", "no_paragraph_left"),
     ]
+    assert [row["detail"] for row in read(tmp_path, "dropped") if row["unit"] == "article"] == [
+        "1 by language: en",
+        "it has no text",
+    ]
 
 
 def test_one_of_equal_paragraphs_survives_in_the_first_source(tmp_path: Path) -> None:

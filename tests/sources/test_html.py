@@ -81,12 +81,13 @@ def test_its_metadata(tmp_path: Path) -> None:
     assert found.id == "html:fiches/colchicine"
     assert (found.title, found.year, found.language) == ("Colchicine : surdosage", 2021, "fr")
     assert (found.authors, found.journal) == (["Jeanne Delmas", "Paul Roy"], "Centre antipoison")
-    assert (found.url, found.licence) == ("https://antipoison.example/colchicine", "CC BY 4.0")
+    assert (found.url, found.licence) == ("https://antipoison.example/colchicine", "CC-BY-4.0")
 
 
 def test_a_path_leads_to_its_paragraph_in_trafilaturas_own_xml(tmp_path: Path) -> None:
     found = article(tmp_path, PAGE)
-    command = [sys.executable, "-m", "trafilatura", "--xml", "--no-comments", "--no-tables"]
+    start = "from trafilatura.cli import main; main()"
+    command = [sys.executable, "-c", start, "--xml", "--no-comments", "--no-tables"]
     output = subprocess.run(command, input=PAGE.encode(), capture_output=True, check=True).stdout
     document = etree.fromstring(output)
     for paragraph in found.paragraphs[1:]:
@@ -107,7 +108,7 @@ def test_a_page_is_read_the_same_whatever_came_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b'<meta charset="iso-8859-1">\xe9t\xe9 \x9cdème'.decode("cp1252").encode("cp1252"), "été œdème"),
+        ('<meta charset="iso-8859-1">été œdème'.encode("cp1252"), "été œdème"),
         ('<meta charset="iso-8859-1">été'.encode(), "été"),
         ('<meta charset="utf-8">été'.encode("cp1252"), "été"),
         ('<meta charset="nonsense">été'.encode("cp1252"), "été"),

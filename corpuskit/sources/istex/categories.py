@@ -25,7 +25,7 @@ BIOLOGY_AND_MEDICINE = (
     r"^(medicine|nursing|dentistry|veterinary|health professions|neuroscience)$",
     r"^(immunology and microbiology|biochemistry, genetics and molecular biology)$",
     r"^(pharmacology, toxicology and pharmaceutics|agricultural and biological sciences)$",
-    r"^(bioengineering|biomaterials|health informatics|toxicology and mutagenesis)",
+    r"^(bioengineering|biomaterials|health informatics|health, toxicology and mutagenesis)",
     # Inist (Pascal)
     r"^sciences biologiques et medicales$",
     r"^sciences medicales$",
@@ -46,7 +46,6 @@ BIOLOGY_AND_MEDICINE = (
     r"^(neurosciences|behavioral sciences|cell & tissue engineering|microscopy)",
     r"^(zoology|entomology|ornithology|plant sciences|ecology|veterinary sciences|limnology)",
 )
-
 
 _NUMBER = re.compile(r"^\d+\s*-\s*")
 

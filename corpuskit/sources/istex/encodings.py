@@ -14,6 +14,7 @@ from corpuskit.files import Refused
 
 #: Characters beyond ASCII that a French scientific text may hold, its symbols and foreign names included.
 _FRENCH = frozenset("àâäçéèêëîïôöùûüÿœæÀÂÇÉÈÊËÎÏÔÙÛŒÆáíóúñãåøßÖÜÅ«»‹›’‘“”–—…•·°º²³¹½¼¾±×÷µ§€£®©™†‰¡¿´\u00a0\u00ad")
+_FREQUENT = "éèàêç"
 #: At least this share of them makes a decoding plausible.
 _PLAUSIBLE = 0.9
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -76,8 +77,8 @@ def _plausibility(text: str | None) -> float:
 def _advice(data: bytes) -> str:
     broken = data.decode("utf-8", "replace").count("\N{REPLACEMENT CHARACTER}")
     if broken and broken * 10 <= sum(byte > 0x7F for byte in data):
-        return f"it is UTF-8 but for {broken} bytes; take them out with: iconv -c -f UTF-8 -t UTF-8"
-    likely = max(_OTHERS, key=lambda other: _plausibility(_strict(data, other.codec)))
+        return f"it is UTF-8 but for {broken} byte{'s' * (broken > 1)}; take them out with: iconv -c -f UTF-8 -t UTF-8"
+    likely = max(_OTHERS, key=lambda other: sum(map((_strict(data, other.codec) or "").count, _FREQUENT)))
     if _plausibility(_strict(data, likely.codec)) >= _PLAUSIBLE:
         return f"it looks like {likely.name}; convert it with: iconv -f {likely.name} -t UTF-8"
     return "find out its encoding and convert it with: iconv -f ENCODING -t UTF-8"

@@ -185,9 +185,8 @@ class IstexReader(SourceReader):
                 name, kind = _split(member.name)
                 if kind not in self._kinds:
                     if _ARCHIVE.search(member.name):
-                        yield self.quarantine(
-                            member.name, member.refused or "this is no archive, whatever its name says"
-                        )
+                        problem = member.refused or "this is no archive, whatever its name says"
+                        yield self.quarantine(member.name, problem, hint="download it again, or unpack it yourself")
                     else:
                         self.ignore(member)
                     continue

@@ -26,7 +26,7 @@ _CUT = frozenset({"body", "abstract", "list", "back"})
 
 _LONGEST_HEADING = 90
 _HEADING_WORDS = 12
-_LONGEST_TITLE = 400
+_LONGEST_TITLE = 250
 _ABSTRACT_LINES = 60
 _NOTE_LINES = 5
 
@@ -104,7 +104,7 @@ class Flow:
     def _looks_like_heading(self, i: int) -> int:
         """How many lines a heading of unknown words has: numbered, in capitals, or short between sentences."""
         text = self._lines[i].text
-        if self._zone in ("front", "reference") or not self._ended(i) or text[-1] in ".,;:!?…)":
+        if self._zone in ("front", "reference") or not self._ended(i) or text[-1] in ".,;:!…":
             return 0
         if len(shapes.words(text)) > _HEADING_WORDS or shapes.is_caption(text) or shapes.is_keywords(text):
             return 0
@@ -121,14 +121,16 @@ class Flow:
             return 0 if following[0].islower() or is_list else taken
         if text.isupper():
             return 0 if following[0].islower() or len(text) < 5 else taken
+        if text[-1] in "?)":
+            return 0
         return int(text[0].isupper() and self._stands_out(i) and following[0].isupper())
 
     def _stands_out(self, i: int) -> bool:
         """Whether line i is short, the next one long, and blank lines are where the document has them."""
-        width = self._layout.width(i) or _LONGEST_HEADING
         if (self._layout.spaces or self._layout.unwrapped) and not (self._lines[i].gap or self._lines[i].page):
             return False
-        return len(self._lines[i].text) <= 0.75 * width and len(self._lines[i + 1].text) >= 0.7 * width
+        line, following = self._lines[i].text, self._lines[i + 1].text
+        return self._layout.share(i, line) <= 0.75 and self._layout.share(i, following) >= 0.7
 
     def _has_second_line(self, i: int) -> bool:
         """Whether the heading on line i goes on on the next one."""
@@ -139,7 +141,7 @@ class Flow:
             return False
         if line.text.isupper():
             return second.text.isupper() and headings.known(second.text) is None
-        short = len(second.text) <= 0.6 * (self._layout.width(i) or _LONGEST_HEADING)
+        short = self._layout.share(i, second.text) <= 0.6
         return second.text[0].islower() and short and third.text[0].isupper()
 
     def _abstract_goes_on(self, i: int) -> bool:
@@ -177,7 +179,8 @@ class Flow:
     def _begin(self, i: int, kind: Kind | None) -> None:
         """Open a block on line i: of prose when ``kind`` is None. A float puts the sentence it cuts by."""
         block, text = self._open, self._lines[i].text
-        if kind in _FLOATS and block and block.kind in _CUT and not shapes.ends_sentence(block.lines[-1].text):
+        cuts = kind in _FLOATS and block is not None and block.kind in _CUT and block.zone != "front"
+        if cuts and block and not shapes.ends_sentence(block.lines[-1].text):
             self._close_cut()
             self._cut, self._open = block, None
         else:
@@ -247,15 +250,15 @@ class Flow:
             return False
         if block.kind == "body" and not self._has_title:
             return False  # the lines of a title are as short as they are
-        return line.page or self._layout.unwrapped or self._layout.short(i)
+        return line.page or self._layout.unwrapped or self._layout.short(i, 0.9)
 
     def _goes_on_with_table(self, i: int) -> bool:
         """Whether a line that is no row belongs to the table: a label, between rows."""
         line = self._lines[i]
         if self._layout.blank(i) or shapes.ends_sentence(line.text):
             return False
-        width = self._layout.width(i) or _LONGEST_HEADING
-        return len(line.text) <= 0.6 * width and any(shapes.is_row(near.text) for near in self._lines[i + 1 : i + 3])
+        rows = any(shapes.is_row(near.text) for near in self._lines[i + 1 : i + 3])
+        return rows and self._layout.share(i, line.text) <= 0.6
 
     # What a line is by its looks, where it may be so
 
@@ -265,6 +268,8 @@ class Flow:
         if self._zone == "reference" and self._starts_reference(i):
             return "reference"
         if text[0].islower():
+            if self._zone == "front" and shapes.is_contact(text):
+                return "front"
             return "list" if text[1:2] == ")" and self._may_list(i) and shapes.is_list_item(text) else None
         if shapes.is_caption(text) and not self._points_there(i):
             return "caption"
@@ -289,8 +294,12 @@ class Flow:
         line, block = self._lines[i], self._open
         if self._zone == "front":
             part = shapes.front_part(line.text)
-            if block is not None and block.part == part and shapes.breaks_off(self._lines[i - 1].text):
-                return False  # the list of authors, the address goes on
+            if block is not None and block.part and not self._layout.blank(i):
+                before = self._lines[i - 1].text
+                if block.part == part and shapes.breaks_off(before):
+                    return False  # the list of authors goes on
+                if part == "place" and block.part in ("affiliation", "contact") and not shapes.ends_sentence(before):
+                    return False  # so does the address
             return bool(part) and self._has_front
         if not shapes.is_contact(line.text):
             return False
@@ -317,7 +326,7 @@ class Flow:
             return self._ended(i)
         if block is None or block.kind != "caption" or not shapes.is_table_caption(block.lines[0].text):
             return False
-        if shapes.ends_sentence(text) or len(text) > 0.9 * (self._layout.width(i) or _LONGEST_HEADING):
+        if shapes.ends_sentence(text) or self._layout.share(i, text) > 0.9:
             return False
         return any(shapes.is_row(line.text) for line in self._lines[i + 1 : i + 4])
 

@@ -9,14 +9,14 @@ also uses singly. Where nothing speaks for the hyphen, the word is joined.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 
 from corpuskit.sources.reflow.shapes import lexicon
 
-_HYPHENS = "-\u2010\u2011"
-_SOFT_HYPHENS = "\u00ad\u00ac"
+_HYPHENS = frozenset("-\u2010\u2011")
+_SOFT_HYPHENS = frozenset("\u00ad\u00ac")
 _WORD = re.compile(r"[^\W_]+(?:[-\u2010\u2011][^\W_]+)*")
 _CUT = re.compile(r"([^\W_]+(?:[-\u2010\u2011][^\W_]+)*)[-\u2010\u2011]$")
 _ELISION = re.compile(r"(?:\b[cdjlmnst]|qu|lorsqu|puisqu|quoiqu|jusqu)['’]$", re.IGNORECASE)
@@ -30,23 +30,31 @@ _NUMERALS = lexicon(
 )
 #: Words that are no syllable of a longer one: after them the hyphen is the word's own.
 _FIRST_PARTS = lexicon(
-    "après arrière avant celle celles celui ceux coût demi faux grand grands là médecin mots non nord nouveaux"
-    " peut quasi quelques rendez sans savoir semi sous sud tiers"
+    "après arrière avant blanc brun celle celles celui ceux coût demi faux grand grands gris jaune là médecin mots non"
+    " nord nouveaux peut quasi quelques rendez rouge sans savoir semi sous sud tiers"
 )
 _SECOND_PARTS = lexicon("ci là même mêmes dessus dessous delà être")
-_BORN = {"né", "née", "nés", "nées"}
-_BEFORE_BORN = {"nouveau", "nouveaux", "mort", "morts", "premier", "premiers", "première", "dernier", "dernière"}
-#: First parts that keep their hyphen before a whole word (médico-social, antéro-inférieur), but not before
-#: a suffix that is no word (thoracotomie).
+_BORN = lexicon("né née nés nées")
+_BEFORE_BORN = lexicon("nouveau nouveaux mort morts premier premiers première dernier dernière")
+#: First parts that keep their hyphen before a whole word (médico-social, antéro-inférieur) ...
 _COMBINING = lexicon(
     "abdomino anatomo antéro bucco cérébro cervico clinico costo cranio crânio dorso fronto huméro iléo inféro"
     " latéro lombo maxillo médico médio naso occipito oro pariéto pleuro postéro recto sacro scapulo"
     " socio sterno supéro temporo thoraco tibio utéro vésico"
 )
+#: ... but not before a suffix that is no word (thoracotomie).
 _SUFFIX = re.compile(
-    r"(?:cèle|centèse|cyte|dèse|dynie|ectasie|ectomie|gène|gramme|graph|log|lys|mégalie|mètre|métri|pathi|pathe|pexie"
+    r"(?:cèle|centèse|cyte|dèse|dynie|ectasie|ectomie|gène|gramme|graph|log|lys|mégalie|mètre|métri|nomi|path|pexie"
     r"|phage|phil|plasti|plégi|ptose|rragi|rraphie|rrhagi|rrhaphie|sclér|scop|spasme|stomi|thérap|tom|trop)"
 )
+#: First parts that modern spelling joins to what follows (neuromusculaire, cardiovasculaire).
+_SOLID = lexicon(
+    "angio arthro athéro auto bactério bio broncho carcino cardio chimio chloro chromo chrono cyto dermato écho"
+    " électro encéphalo endo étio fibro gluco glyco granulo hémo hépato hétéro histo homo hydro hypo immuno iso"
+    " laparo leuco lipo lympho macro méso micro mono muco myco myélo nano néo néphro neuro ostéo patho pharmaco"
+    " phospho photo physio pneumo proto psycho radio rétro rhumato scléro séro stéréo thermo thrombo tomo toxo viro"
+)
+_ADJECTIVE = re.compile(r"\w{4,}(?:al|ale|ales|aux|aires?|iens?|iennes?|eux|euses?|iques?|ifs?|ives?|ante?s?)$")
 _VOWEL_PREFIXES = {"anti", "archi", "contre", "demi", "épi", "maxi", "mini", "multi", "péri", "semi"}
 _JOINED_PREFIXES = {"bi", "co", "dé", "pré", "re", "ré", "tri"}
 _VOWELS = frozenset("aeiouyàâäéèêëîïôöùûüœæ")
@@ -68,7 +76,15 @@ class Hyphenation:
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = lines
-        self._known: Counter[str] | None = None
+
+    @cached_property
+    def _known(self) -> Counter[str]:
+        return _words(self._lines)
+
+    @cached_property
+    def _first_parts(self) -> frozenset[str]:
+        """What the document writes before the hyphens of its own words."""
+        return frozenset(word.partition("-")[0] for word in self._known if "-" in word)
 
     def join(self, lines: Iterable[str]) -> str:
         """The lines as one: cut words whole, one space between any two others."""
@@ -130,7 +146,8 @@ class Hyphenation:
         if hyphened or joined:
             return hyphened > joined
         if right[0].isupper():
-            return not left.isupper()
+            # A heading's word is cut like any other; initialisms are short.
+            return not (left.isupper() and right.isupper() and len(left) + len(right) > 7)
         part, other = low_left.rpartition("-")[2], low_right.partition("-")[0]
         if len(part) == 1 or len(other) == 1:
             return True
@@ -141,9 +158,11 @@ class Hyphenation:
         if part in _FIRST_PARTS or other in _SECOND_PARTS or (other in _BORN and part in _BEFORE_BORN):
             return True
         if part[-1] in _VOWELS and other[0] in _VOWELS and part not in _JOINED_PREFIXES:
-            return part[-1] in "oa" or part in _VOWEL_PREFIXES
-        if part in _COMBINING:
+            return part[-1] in "oa" or part in _VOWEL_PREFIXES or (part[-1] == "e" and len(part) >= 5)
+        if part in _COMBINING or (part in self._first_parts and len(part) >= 5):
             return not _SUFFIX.match(other)
+        if part[-1] == "o" and part not in _SOLID and (part != low_left or len(part) >= 4):
+            return _ADJECTIVE.match(other) is not None and not _SUFFIX.match(other) and not _cuts_form(part, other)
         return self._is_word(part) and self._is_word(other)
 
     def _is_word(self, part: str) -> bool:
@@ -152,23 +171,21 @@ class Hyphenation:
 
     def _count(self, word: str) -> int:
         """How often the document writes a word, in the plural or singular too."""
-        known = self._known
-        if known is None:
-            known = self._known = _words(self._lines)
-        word = unicodedata.normalize("NFC", word)
-        return known[word] + (known[word[:-1]] if word.endswith("s") else known[word + "s"])
+        return self._known[word] + self._known[word[:-1] if word.endswith("s") else word + "s"]
+
+
+def _cuts_form(left: str, right: str) -> bool:
+    """Whether the cut goes through a combining form: anato-mopathologique."""
+    return any(form.startswith(left) and (left + right).startswith(form) for form in _COMBINING | _SOLID)
 
 
 def _words(lines: Iterable[str]) -> Counter[str]:
     """The words of a document that no line end cuts."""
-    counts: Counter[str] = Counter()
+    whole: list[str] = []
     cut = False
     for line in lines:
-        words = _WORD.findall(line.lower())
         if cut:
-            del words[:1]
-        cut = line[-1] in _HYPHENS or line[-1] in _SOFT_HYPHENS
-        if cut:
-            del words[-1:]
-        counts.update(words)
-    return counts
+            line = line.partition(" ")[2]
+        cut = line[-1:] in _HYPHENS or line[-1:] in _SOFT_HYPHENS
+        whole.append(line.rpartition(" ")[0] if cut else line)
+    return Counter(_WORD.findall("\n".join(whole).lower()))

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 #: Typographic ligatures (Unicode block FB00–FB06) by their compatibility decomposition.
-LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
+LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 
 # No page of a journal is shorter or longer than this, in lines that are not blank.
 _PAGE_LINES = (15, 150)
 _MAX_HEAD = 120
+# Running heads may alternate between two or more forms.
+_MOST_PAGES = 6
+# How a running head begins that does not begin with a capital or a figure.
+_LOWER_CASE = ("doi", "http", "page", "p.")
 
 _LONE_NUMBER = re.compile(
     r"[-–—\[(|]?\s*(?:page|p\.)?\s*[eS]?(\d{1,4})(?:\s?(?:/|sur|of)\s?\d{1,4})?\s*[-–—\])|]?", re.IGNORECASE
 )
 _NUMBER_FIRST = re.compile(r"(\d{1,5})\s+\D")
-_NUMBER_LAST = re.compile(r"\D\s+(\d{1,5})$")
+_NUMBER_LAST = re.compile(r"\s(\d{1,5})$")
 _DIGITS = re.compile(r"\d+")
-_LETTERS = re.compile(r"[^\W\d_]")
+_FOUR_LETTERS = re.compile(r"(?:[^\W\d_][\W\d_]*){4}")
 #: Lines that recur with a number of their own and are no running heads.
 _NUMBERED_TEXT = re.compile(
     r"(?:obs(?:ervation)?|cas|patiente?|malade|fig(?:ure)?|tab(?:leau|le)?|photo|étape|groupe|phase|annexe|chapitre"
@@ -70,7 +74,7 @@ def split(text: str) -> list[Line]:
     """The lines that are not blank. A form feed makes the next one the first of a page."""
     lines = []
     at, gap, page = 0, False, False
-    ligatures = re.search("[ﬀ-ﬆ]", text) is not None
+    ligatures = [ligature for ligature in LIGATURES if ligature in text]
     for raw in text.splitlines(keepends=True):
         content = raw.strip()
         if content:
@@ -79,7 +83,9 @@ def split(text: str) -> list[Line]:
             end = start + len(content)
             if indent and "\t" in raw[:indent]:
                 indent = len(raw[:indent].expandtabs(4))
-            lines.append(Line(start, end, content.translate(LIGATURES) if ligatures else content, indent, gap, page))
+            for ligature in ligatures:
+                content = content.replace(ligature, LIGATURES[ligature])
+            lines.append(Line(start, end, content, indent, gap, page))
             gap = page = False
         elif "\f" not in raw:
             gap = True
@@ -123,29 +129,61 @@ def _outdent(lines: Sequence[Line]) -> None:
             first = i
 
 
+@dataclass(slots=True)
+class _Candidates:
+    """Lines that may be furniture, by their position among the lines."""
+
+    #: What a publisher says, with the name of it.
+    said: dict[int, str] = field(default_factory=dict)
+    #: Numbers alone on their lines.
+    lone: dict[int, int] = field(default_factory=dict)
+    #: The number that a line starts or ends with.
+    numbered: dict[int, int] = field(default_factory=dict)
+    #: Lines alike but for their numbers, a page from each other.
+    recurring: list[list[int]] = field(default_factory=list)
+
+
 def _furniture(lines: Sequence[Line]) -> dict[int, str]:
-    references = next((i for i, line in enumerate(lines) if _REFERENCES.fullmatch(line.text)), len(lines))
-    found: dict[int, str] = {}
-    recurring: dict[str, list[int]] = defaultdict(list)
-    numbers: list[tuple[int, int]] = []
+    candidates = _candidates(lines)
+    edges = _page_edges(lines)
+    found = dict(candidates.said)
+    heads = {i for i in candidates.numbered if _set_apart_in_sentence(lines, i)}
+    for at in candidates.recurring:
+        if edges.issuperset(at) or _grow_with_pages(at, candidates.numbered) or _cut_sentences(lines, at):
+            heads.update(at)
+    at_edges = {i: n for i, n in (candidates.lone | candidates.numbered).items() if i in edges}
+    heads.update(_chained(lines, at_edges), _chained(lines, candidates.lone), edges & candidates.lone.keys())
+    heads.update(_linked(lines, candidates.numbered, heads | found.keys()))
+    for i in heads:
+        found.setdefault(i, "page number" if i in candidates.lone else "running head")
+    _spread(found, candidates)
+    return found
+
+
+def _candidates(lines: Sequence[Line]) -> _Candidates:
+    found = _Candidates()
+    alike: dict[str, list[int]] = defaultdict(list)
+    said: set[str] = set()
+    references = False
     for i, line in enumerate(lines):
         text = line.text
-        if len(text) > _MAX_HEAD or (text[0].islower() and not text.startswith(("doi", "http", "page", "p.", "e"))):
+        if len(text) > _MAX_HEAD or (text[0].islower() and not text.startswith(_LOWER_CASE)):
             continue
-        if number := _LONE_NUMBER.fullmatch(text):
-            numbers.append((i, int(number[1])))
-        elif i < references and (why := _said_by_publisher(text)):
-            found[i] = why
+        references = references or _REFERENCES.fullmatch(text) is not None
+        if lone := _LONE_NUMBER.fullmatch(text):
+            found.lone[i] = int(lone[1])
+            continue
+        if (why := _said_by_publisher(text)) and (not references or text in said):
+            found.said[i] = why
+            said.add(text)
         elif key := _key(text):
-            recurring[key].append(i)
-    recurring = {key: at for key, at in recurring.items() if len(at) > 1 and _a_page_apart(at)}
-    edges = _page_edges(lines)
-    for at in recurring.values():
-        if edges.issuperset(at) or _grow_with_pages(lines, at) or _cut_sentences(lines, at):
-            found |= dict.fromkeys(at, "running head")
-    found |= dict.fromkeys(_page_numbers(lines, numbers), "page number")
-    found |= {i: "page number" for i, _ in numbers if i in edges}
-    _spread(found, {i for at in recurring.values() for i in at}, {i for i, _ in numbers})
+            alike[key].append(i)
+        else:
+            continue
+        number = _NUMBER_FIRST.match(text) or _NUMBER_LAST.search(text[-8:])
+        if number:
+            found.numbered[i] = int(number[1])
+    found.recurring = [at for at in alike.values() if len(at) > 1 and _a_page_apart(at)]
     return found
 
 
@@ -155,14 +193,15 @@ def _said_by_publisher(text: str) -> str:
 
 def _key(text: str) -> str:
     """What two running heads of one article have in common; "" for what can be none."""
-    if (text[-1] in ".;:,!?" and not text.endswith(("al.", "coll."))) or len(_LETTERS.findall(text)) < 4:
+    if text[-1] in ".;:,!?" and not text.endswith(("al.", "coll.")):
         return ""
-    key = " ".join(_DIGITS.sub("#", text.casefold()).split())
-    return "" if _NUMBERED_TEXT.match(key) else key
+    key = " ".join(_DIGITS.sub("#", text.lower()).split())
+    return "" if _NUMBERED_TEXT.match(key) or not _FOUR_LETTERS.search(key) else key
 
 
 def _a_page_apart(at: Sequence[int]) -> bool:
-    return all(second - first >= _PAGE_LINES[0] for first, second in pairwise(at))
+    """Whether lines are as far from each other as pages are long; the last page may be short."""
+    return all(second - first >= _PAGE_LINES[0] for first, second in pairwise(at[:-1])) and at[-1] - at[-2] >= 3
 
 
 def _page_edges(lines: Sequence[Line]) -> set[int]:
@@ -176,20 +215,34 @@ def _page_edges(lines: Sequence[Line]) -> set[int]:
     return edges
 
 
-def _grow_with_pages(lines: Sequence[Line], at: Sequence[int]) -> bool:
-    """Whether every line carries a number at its edge that grows as page numbers do."""
-    numbers = []
-    for i in at:
-        number = _NUMBER_FIRST.match(lines[i].text) or _NUMBER_LAST.search(lines[i].text[-8:])
-        if not number:
-            return False
-        numbers.append((i, int(number[1])))
-    return all(_next_page(first, second) for first, second in pairwise(numbers))
+def _grow_with_pages(at: Sequence[int], numbered: Mapping[int, int]) -> bool:
+    """Whether every line carries a number at its edge that grows as page numbers do; the last page may be short."""
+    if not all(i in numbered for i in at):
+        return False
+    *pages, last = [(i, numbered[i]) for i in at]
+    return all(_next_page(*pair) for pair in pairwise(pages)) and 1 <= last[1] - pages[-1][1] <= _MOST_PAGES
 
 
 def _next_page(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    """Whether two numbered lines lie as many pages apart as their numbers say."""
     pages = second[1] - first[1]
-    return 1 <= pages <= 6 and _PAGE_LINES[0] <= (second[0] - first[0]) / pages <= _PAGE_LINES[1]
+    return 1 <= pages <= _MOST_PAGES and _PAGE_LINES[0] <= (second[0] - first[0]) / pages <= _PAGE_LINES[1]
+
+
+def _linked(lines: Sequence[Line], numbered: Mapping[int, int], found: Set[int]) -> Iterator[int]:
+    """Numbered lines set apart from the text, a page before or after a running head by their number."""
+    heads = {numbered[i]: (i, numbered[i]) for i in found if i in numbered}
+    for i, number in numbered.items():
+        apart = lines[i].gap or lines[i].page or (i + 1 < len(lines) and (lines[i + 1].gap or lines[i + 1].page))
+        # "1 Introduction" is numbered too.
+        if i in found or not apart or (number < 20 and lines[i].text[0].isdigit()):
+            continue
+        before = (heads[near] for near in (number - 1, number - 2) if near in heads)
+        after = (heads[near] for near in (number + 1, number + 2) if near in heads)
+        if any(_next_page(head, (i, number)) for head in before) or any(
+            _next_page((i, number), head) for head in after
+        ):
+            yield i
 
 
 def _cut_sentences(lines: Sequence[Line], at: Sequence[int]) -> bool:
@@ -197,38 +250,45 @@ def _cut_sentences(lines: Sequence[Line], at: Sequence[int]) -> bool:
     return cuts >= 2 or (cuts == 1 and len(at) >= 3)
 
 
+def _set_apart_in_sentence(lines: Sequence[Line], i: int) -> bool:
+    """Whether a numbered line in the middle of a sentence is shorter than its neighbours, a blank line beside it."""
+    if not _cuts_sentence(lines, i) or not (lines[i].gap or lines[i + 1].gap):
+        return False
+    return len(lines[i].text) <= 0.85 * max(len(lines[i - 1].text), len(lines[i + 1].text))
+
+
 def _cuts_sentence(lines: Sequence[Line], i: int) -> bool:
     """Whether the text before ends in the middle of a sentence that the text after goes on with."""
     if not 0 < i < len(lines) - 1:
         return False
     before, after = lines[i - 1].text[-1], lines[i + 1].text[0]
-    return after.islower() and (before.isalpha() or before in ",-\u00ad")
+    return after.islower() and (before.isalnum() or before in ",-\u00ad(")
 
 
-def _page_numbers(lines: Sequence[Line], numbers: Sequence[tuple[int, int]]) -> Iterator[int]:
-    """Numbers alone on their lines that count pages: a chain of three, or of two where one cuts a sentence."""
-    last: dict[int, int] = {}  # number → where it stood last, in `numbers`
-    chained: dict[int, int] = {}
-    length = [1] * len(numbers)
-    for k, (i, number) in enumerate(numbers):
+def _chained(lines: Sequence[Line], numbered: Mapping[int, int]) -> Iterator[int]:
+    """Of numbered lines those that count pages: a chain of three, or of two where one cuts a sentence."""
+    last: dict[int, int] = {}  # number → the line where it stood last
+    previous: dict[int, int] = {}
+    length: dict[int, int] = {}
+    for i, number in numbered.items():
+        length[i] = 1
         for before in (number - 1, number - 2):
-            j = last.get(before)
-            if j is not None and _next_page(numbers[j], (i, number)):
-                chained[k], length[k] = j, length[j] + 1
+            if before in last and _next_page((last[before], before), (i, number)):
+                previous[i] = last[before]
+                length[i] += length[last[before]]
                 break
-        last[number] = k
-    for k in reversed(range(len(numbers))):
-        before = chained.get(k, -1)
-        if before < 0:
-            continue
-        if length[k] >= 3 or _cuts_sentence(lines, numbers[k][0]) or _cuts_sentence(lines, numbers[before][0]):
-            length[before] = max(length[before], 3)
-            yield numbers[k][0]
-            yield numbers[before][0]
+        last[number] = i
+    for i in reversed(previous):
+        before = previous[i]
+        if length[i] >= 3 or _cuts_sentence(lines, before) or _cuts_sentence(lines, i):
+            length[before] = 3  # what leads to the end of a chain is of it
+            yield i
+            yield before
 
 
-def _spread(found: dict[int, str], recurring: set[int], numbers: set[int]) -> None:
+def _spread(found: dict[int, str], candidates: _Candidates) -> None:
     """Running heads have several lines: what recurs, or is a lone number, next to one is one too."""
+    recurring = {i for at in candidates.recurring for i in at}
     todo = list(found)
     while todo:
         i = todo.pop()
@@ -238,5 +298,5 @@ def _spread(found: dict[int, str], recurring: set[int], numbers: set[int]) -> No
             if neighbour in recurring:
                 found[neighbour] = "running head"
                 todo.append(neighbour)
-            elif neighbour in numbers and found[i] != "page number":
+            elif neighbour in candidates.lone and found[i] != "page number":
                 found[neighbour] = "page number"

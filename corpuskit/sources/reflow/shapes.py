@@ -28,9 +28,13 @@ _KEYWORDS_ALONE = re.compile(r"(?:mots?[ -]cl(?:é|e|ef)s?|key[ -]?words?)\s?[:.
 _CELL_GAP = re.compile(r"\t|\s{3,}")
 _NUMERIC = re.compile(r"[\d±%<>=+–—/().,;:-]+|\(?[np]\)?|n\.?s\.?|ans?", re.IGNORECASE)
 _LONGEST_ROW = 200
+_WIDEST_CELL = 50
 
 _SENTENCE_END = re.compile(r"""[.!?…]["»”’')\]\s]{0,3}(?:\s?[\[(]\d[\d\s,;–-]*[\])]|\d{1,2}(?:[,–-]\d{1,2})*)?$""")
-_ABBREVIATION = re.compile(r"(?:\b(?:al|cf|fig|figs|tab|vs|p|pp|env|ex|Dr|Drs|Pr|Prs|MM|M|Mme|St|[A-Z])|-[A-Z])\.$")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:al|cf|fig|figs|tab|vs|p|pp|env|ex|Dr|Drs|Pr|Prs|MM|M|Mme|St)"
+    r"|(?:\b(?:et|par|and|by|Dr|Pr|Mme)|[.,])[ -]?[A-Z])\.$"
+)
 _TAIL = 30
 
 _CONTACT = re.compile(
@@ -92,8 +96,10 @@ def breaks_off(text: str) -> bool:
     """Whether a line surely stops in the middle of a sentence: at a function word, a comma, a hyphen."""
     if text[-1] in ",(\u00ad\u00ac":
         return True
-    last = words(text[-_TAIL:])[-1:]
-    return cuts_word(text) or (text[-1].isalpha() and bool(last) and last[0] in FUNCTION_WORDS)
+    if not text[-1].isalpha():
+        return cuts_word(text)
+    last = text[-_TAIL:].split()[-1].replace("’", "'").rpartition("'")[2]
+    return last.lower() in FUNCTION_WORDS
 
 
 def cuts_word(text: str) -> bool:
@@ -146,7 +152,7 @@ def is_row(text: str) -> bool:
     """A table row: cells set apart by wide gaps, or mostly numbers."""
     if len(text) > _LONGEST_ROW:
         return False
-    if len(_CELL_GAP.findall(text)) >= 2 and max(map(len, _CELL_GAP.split(text))) <= 30:
+    if len(_CELL_GAP.findall(text)) >= 2 and max(map(len, _CELL_GAP.split(text))) <= _WIDEST_CELL:
         return True
     if text[-1] in ",;":
         return False
@@ -166,7 +172,7 @@ def is_contact(text: str) -> bool:
 
 
 def front_part(text: str) -> str:
-    """Which part of the front matter a line starts: contact, authors, affiliation, rubric; "" for none."""
+    """The part of the front matter a line is of: contact, authors, affiliation, place (its end), rubric; or ""."""
     if is_contact(text):
         return "contact"
     if len(text) > _FRONT_LENGTH:
@@ -175,16 +181,17 @@ def front_part(text: str) -> str:
         return "rubric"
     if _INITIALS.match(text) or _are_names(text):
         return "authors"
-    if (_AFFILIATION.match(text) and _PLACE.search(text)) or _POSTCODE.search(text):
+    if _AFFILIATION.match(text) and _PLACE.search(text):
         return "affiliation"
-    return ""
+    return "place" if _POSTCODE.search(text) else ""
 
 
 def _are_names(text: str) -> bool:
     """ "Claire Morel1, Paul Garnier2 et Jean Petit": two names at least, nothing but capitalised words."""
     names = [name.split() for name in _BETWEEN_NAMES.split(_NOT_IN_NAMES.sub(" ", text))]
     names = [name for name in names if len(name) > 1 or (name and len(name[0]) > 1)]
-    if len(names) < 2 or not all(2 <= len(name) <= 5 for name in names):
+    # The line may end with the first half of a name.
+    if len(names) < 2 or not all(2 <= len(name) <= 5 for name in names[:-1]):
         return False
     return all(word[0].isupper() or word in _NAME_PARTS or word[:2] in ("d'", "d’") for name in names for word in name)
 
