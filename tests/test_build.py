@@ -160,7 +160,7 @@ def test_the_same_build_again_does_no_work(tmp_path: Path) -> None:
 def test_another_build_is_not_overwritten_unasked(tmp_path: Path) -> None:
     source = rows(tmp_path / "in", FRENCH)
     build(jsonl(source), tmp_path / "out")
-    with pytest.raises(BuildError, match="holds another build .* --overwrite"):
+    with pytest.raises(BuildError, match=r"holds another build .* --overwrite"):
         build(jsonl(source, language="any"), tmp_path / "out")
     rows(source, FRENCH, FRENCH + " Fin.")
     with pytest.raises(BuildError, match="holds another build"):
@@ -178,7 +178,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_an_empty_result_is_an_error_that_says_why(tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match="not one paragraph was kept .*language: en"):
+    with pytest.raises(BuildError, match=r"not one paragraph was kept .*language: en"):
         build(jsonl(rows(tmp_path / "in", ENGLISH)), tmp_path / "out")
     assert texts(tmp_path / "out", "dropped")[-1] == ENGLISH
 

@@ -11,6 +11,7 @@ import tarfile
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +23,7 @@ from corpuskit.files import Member, Refused
 
 TEXT = b"une ligne\nune autre ligne\n"
 COMPRESSIONS = pytest.mark.parametrize(
-    ("compress", "suffix"), [(gzip.compress, ".gz"), (bz2.compress, ".bz2"), (lzma.compress, ".xz")]
+    ("compress", "suffix"), [(gzip.compress, ".gz"), (bz2.compress, ".bz2"), (partial(lzma.compress, preset=0), ".xz")]
 )
 
 
@@ -220,12 +221,12 @@ class TestHostileArchives:
         (tmp_path / f"a.txt{suffix}").write_bytes(compress(bytes(1 << 20)) * 300)
         tracemalloc.start()
         try:
-            given, fault = taken(tmp_path, lambda stream: stream.read(1 << 20)[:1] and b"m")
+            given, fault = taken(tmp_path, lambda stream: stream.read(1 << 20)[:1])
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
         assert fault.startswith("a decompression bomb")
-        assert len(given) <= 64
+        assert len(given) <= 64  # MiB
         assert peak < 20 << 20
 
     def test_what_is_packed_again_and_again(self, tmp_path: Path) -> None:
@@ -290,7 +291,7 @@ class TestDamage:
         lines = [b"%d %s\n" % (n, os.urandom(20).hex().encode()) for n in range(60_000)]
         packed = compress(b"".join(lines))
         (tmp_path / f"a.txt{suffix}").write_bytes(packed[: len(packed) // 2])
-        given, fault = taken(tmp_path, io.BufferedReader.readline)  # type: ignore[arg-type]
+        given, fault = taken(tmp_path, lambda stream: stream.readline())
         assert given == lines[: len(given)]
         assert len(given) > 15_000  # bz2 gives whole blocks of 900 kB
         assert fault.startswith("the compressed data is cut off or damaged")

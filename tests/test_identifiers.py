@@ -31,6 +31,9 @@ def test_doi(given: str | None, doi: str) -> None:
         ("HAL-01234567", "hal-01234567"),
         ("fulltext/hal-02184001.grobid.tei.xml", "hal-02184001"),
         ("hal-123", ""),
+        ("these-20190412.xml", ""),
+        ("in2p3-00012345", "in2p3-00012345"),
+        ("sic_00001234_v1.pdf", "sic_00001234"),
     ],
 )
 def test_hal_id(given: str, hal: str) -> None:

@@ -58,8 +58,8 @@ _MIXABLE = 100
 _UNMIXED = 0.95
 
 _WORDLESS = re.compile(
-    # Any token that holds a digit, an at sign, a slash: measures, formulas, identifiers, addresses.
-    r"(?<!\S)[^\s\d@/\\_]*+[\d@/\\_]\S*|[!-&(-,.:-@\[-`{-~«»“”„…•·–—°±×÷≤≥\uD800-\uDFFF]+"
+    # Any token that holds a digit, an at sign, a slash: measures, formulas, identifiers, addresses; and masks.
+    r"<[A-Z]+>|(?<!\S)[^\s\d@/\\_]*+[\d@/\\_]\S*|[!-&(-,.:-@\[-`{-~«»“”„…•·–—°±×÷≤≥\uD800-\uDFFF]+"
 )
 
 
@@ -147,8 +147,7 @@ class LanguageOptions(StepOptions):
     def _shares(cls, prior: dict[str, float]) -> dict[str, float]:
         if not prior or min(prior.values()) <= 0:
             raise ValueError("give at least one language, each with a share above 0")
-        total = sum(prior.values())
-        return {language: share / total for language, share in prior.items()}
+        return prior
 
 
 class LanguageStep(ArticleStep):
@@ -166,7 +165,8 @@ class LanguageStep(ArticleStep):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         keep = self.options.keep
-        self._prior: dict[str, float] = dict(self.options.prior)
+        total = sum(self.options.prior.values())
+        self._prior = {language: share / total for language, share in self.options.prior.items()}
         if keep != "any":
             self._prior[keep] = max(self._prior.get(keep, 0.0), 0.3)
 

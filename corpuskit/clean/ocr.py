@@ -59,7 +59,7 @@ class Model:
         codes = np.frombuffer(plain.encode("utf-32-le", "replace"), np.uint32)
         codes = np.minimum(codes, 0xFFFF)
         letter_of, shape_of = classes()
-        letters, shapes = letter_of[codes], shape_of[codes]
+        letters, shapes = letter_of.take(codes), shape_of.take(codes)
         white = shapes == 0
         starts = np.flatnonzero(white[:-1] & ~white[1:]) + 1
         if not len(starts):
@@ -69,7 +69,8 @@ class Model:
         shape = surprisals(self.shapes, shapes, SHAPE_CLASSES)
         unknown = np.zeros(len(codes), np.int32)
         first, hashes = letter_runs(letters, is_letter)
-        unknown[first] = ~self.known[filter_bits(hashes)].all(axis=0)
+        one, other = self.known.take(filter_bits(hashes))
+        unknown[first] = ~(one & other)
         total = np.add.reduceat
         count = total(is_letter, starts, dtype=np.float32)
         length = total(~white, starts, dtype=np.float32)
@@ -112,7 +113,7 @@ def surprisals(table: Array, classes: Array, size: int) -> Array:
     padded = np.zeros(len(classes) + 3, np.int32)
     padded[3:] = classes
     index = ((padded[:-3] * size + padded[1:-2]) * size + padded[2:-1]) * size + padded[3:]
-    result: Array = table[index]
+    result: Array = table.take(index)
     return result
 
 
@@ -126,7 +127,7 @@ def letter_runs(letters: Array, is_letter: Array) -> tuple[Array, Array]:
 def filter_bits(hashes: Array) -> Array:
     """The two places of each hash in the Bloom filter, one row each."""
     mask = np.uint64((1 << FILTER_BITS) - 1)
-    return np.stack([hashes >> np.uint64(64 - FILTER_BITS), (hashes >> np.uint64(20)) & mask])
+    return np.stack([hashes >> np.uint64(64 - FILTER_BITS), (hashes >> np.uint64(20)) & mask]).astype(np.intp)
 
 
 @cache

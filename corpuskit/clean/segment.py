@@ -11,6 +11,8 @@ from math import ceil
 from corpuskit.records import Article, Paragraph
 
 MAX_CHARACTERS = 6_000
+#: Text of this length without a paragraph is no text: it stays whole, for the encoding step to set aside.
+UNREASONABLE = 1_000_000
 
 _LINE_BREAK = r"(?:\r\n?+|\n)"
 _BLANK_LINE = re.compile(rf"{_LINE_BREAK}[^\S\r\n]*{_LINE_BREAK}\s*")
@@ -61,7 +63,7 @@ def split_long(article: Article, max_characters: int = MAX_CHARACTERS) -> None:
 
 
 def _pieces(paragraph: Paragraph, limit: int) -> list[Paragraph]:
-    if paragraph.drop is not None or len(paragraph.text) <= limit:
+    if paragraph.drop is not None or not limit < len(paragraph.text) <= UNREASONABLE:
         return [paragraph]
     return [
         replace(paragraph, text=paragraph.text[start:end], path=_path(paragraph, start, end))

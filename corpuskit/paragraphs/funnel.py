@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import orjson
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 #: The stages in the order of the data.
@@ -183,7 +184,7 @@ def balance(report: dict[str, Any]) -> None:
 
 def stage_table(report: dict[str, Any]) -> Table:
     """What is left after each stage, and what it dropped."""
-    table = Table(title="What is left after each stage", title_justify="left", padding=(0, 1))
+    table = Table(title="What is left after each stage", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("stage", no_wrap=True)
     for name in ("articles", "paragraphs", "words"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -204,7 +205,7 @@ def _judged(stage: str) -> str:
 
 def source_table(report: dict[str, Any]) -> Table:
     """What was read and kept of each source, and its share of English."""
-    table = Table(title="By source", title_justify="left", padding=(0, 1))
+    table = Table(title="By source", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("source", no_wrap=True)
     heads = [
         "articles\nread",

@@ -97,6 +97,8 @@ class HalReader(SourceReader):
         return article
 
     def _full_text(self, member: Member, number: int, root: etree._Element) -> Article:
+        if root.find("{*}text/{*}body/{*}listBibl") is not None:
+            raise Refused("an export from HAL that holds no record", "check the query it was made with")
         found = root.find("{*}teiHeader/{*}fileDesc")
         description = root if found is None else found
         idnos = tei.idnos(description)

@@ -18,6 +18,7 @@ from corpuskit import identifiers
 from corpuskit.files import Refused
 from corpuskit.records import Article, Kind, Paragraph
 from corpuskit.sources import markup
+from corpuskit.sources.typography import superscript
 
 _XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
 _LICENSE_REF = "{http://www.niso.org/schemas/ali/1.0/}license_ref"
@@ -161,6 +162,8 @@ def _gather(element: etree._Element, pieces: list[str], aside: list[etree._Eleme
             pieces.append(" ")
         elif treatment == "sup" and child.find("xref") is not None:
             _gather_outside_references(child, pieces)
+        elif treatment == "sup" and len(child) == 0:
+            pieces.append(superscript(child.text or ""))
         elif treatment != "metadata" and not (treatment == "xref" and _is_mark(child, pieces)):
             _gather(child, pieces, aside)
         if child.tail:

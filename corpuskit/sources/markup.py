@@ -20,6 +20,7 @@ from typing import IO, cast
 from lxml import etree
 
 from corpuskit.files import MAX_RECORD_BYTES
+from corpuskit.sources.typography import superscript
 
 _CHUNK = 1 << 20
 _PROLOG = 1 << 16
@@ -204,6 +205,8 @@ def _character(found: re.Match[bytes]) -> bytes:
 def text(element: etree._Element | None, skip: Collection[str] = ()) -> str:
     """The running text of an element, white space (no-break spaces too) made single spaces.
 
+    Exponents become raised digits: ``10<sup>9</sup>`` is "10⁹".
+
     Args:
         element: may be None, which has no text.
         skip: names of descendants left out, their tails kept.
@@ -212,7 +215,7 @@ def text(element: etree._Element | None, skip: Collection[str] = ()) -> str:
         return ""
     if len(element) == 0:
         content = element.text or ""
-    elif not skip:
+    elif not skip and next(element.iter("sup"), None) is None:
         content = "".join(cast(Iterator[str], element.itertext()))
     else:
         pieces: list[str] = []
@@ -225,7 +228,10 @@ def _collect(element: etree._Element, skip: Collection[str], pieces: list[str]) 
     if element.text:
         pieces.append(element.text)
     for child in element:
-        if local_name(child) not in skip:
+        name = local_name(child)
+        if name == "sup" and name not in skip and len(child) == 0:
+            pieces.append(superscript(child.text or ""))
+        elif name not in skip:
             _collect(child, skip, pieces)
         if child.tail:
             pieces.append(child.tail)

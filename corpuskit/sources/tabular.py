@@ -329,7 +329,7 @@ def _json_row(line: bytes, number: int) -> Row | Refused:
         pass
     # The standard library takes what orjson does not (NaN, half a surrogate pair) and says where a fault is.
     try:
-        return _object(_mended(json.loads(line.decode("utf-8-sig"))))
+        return _object(_mended(json.loads(line.rstrip(b"\r\n").decode("utf-8-sig"))))
     except json.JSONDecodeError as error:
         return Refused(f"line {number + 1}, column {error.colno}: not JSON: {error.msg}")
     except UnicodeDecodeError as error:

@@ -12,11 +12,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
+from corpuskit.sources.typography import EXPONENT, superscript
+
 #: Arguments by name; those without a name are "1", "2", …, white space kept. A missing one is "".
 Arguments = Mapping[str, str]
 Shown = Callable[[Arguments], str]
 
-_SUPERSCRIPTS = str.maketrans("0123456789+-−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻")
 _MONTHS = (
     "janvier", "février", "mars", "avril", "mai", "juin",
     "juillet", "août", "septembre", "octobre", "novembre", "décembre",
@@ -67,15 +68,9 @@ _PATTERNS = {
 _ARGUMENT = re.compile(r"\$(\w+(?:\|\w+)*)")
 _NUMBER = re.compile(r"([+−-]?)(\d+)(?:[.,](\d+))?(?![\d.,])")
 _POWER = re.compile(r"\b([cdkmnµ]?m|h|s) ?([+−-]?[1-9])\b")
-_EXPONENT = re.compile(r"[0-9+−-]+")
 _LANGUAGE_NAMED = re.compile(r"lang(?:ue)?-[a-z-]+")
 # {{XIXe siècle}}, {{1er}}, {{43e}}, {{IIe millénaire}}: the name is what is shown.
 _OWN_NAME = re.compile(r"(?:\d+|[IVX]+)(?:er|ers|re|res|e|es|nd|nde)(?: siècles?| millénaires?)?(?: av\. J\.-C\.)?")
-
-
-def superscript(text: str) -> str:
-    """Exponents in raised digits, since 10⁹ is not 109; anything else (``XIX``, ``e``) as it is."""
-    return text.translate(_SUPERSCRIPTS) if _EXPONENT.fullmatch(text.strip()) else text
 
 
 @lru_cache(maxsize=4096)
@@ -146,7 +141,7 @@ def _quantity(arguments: Arguments) -> str:
         number += f" × 10{superscript(arguments['e'])}"
     units: list[str] = []
     for given in filter(None, _positional(arguments, 2)):
-        if units and _EXPONENT.fullmatch(given):
+        if units and EXPONENT.fullmatch(given):
             units[-1] += superscript(given)
         else:
             units.append(given)

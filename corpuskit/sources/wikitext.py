@@ -20,7 +20,7 @@ from mwparserfromhell.nodes.extras import Parameter
 
 from corpuskit.records import Kind, Paragraph
 from corpuskit.sources import wikitemplates
-from corpuskit.sources.wikitemplates import superscript
+from corpuskit.sources.typography import superscript
 
 #: Stands where something was taken out. XML cannot hold this character, so no page does.
 _HOLE = "\x02"

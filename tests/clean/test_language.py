@@ -111,6 +111,8 @@ def test_text_without_language_shares_the_fate_of_its_neighbours() -> None:
     assert around[4].drop == ("language", "undetermined", "fewer than 4 letters, among en")
     (alone,) = _judge("12,5 mg/l")
     assert alone.drop == ("language", "undetermined", "fewer than 4 letters, nothing around it tells")
+    (masked,) = _judge("<EMAIL> ; <PHONE>", keep="any")
+    assert masked.language == ""
     (declared,) = _judge("12,5 mg/l", language="fr")
     assert declared.drop is None
     (empty,) = _judge("", keep="any")

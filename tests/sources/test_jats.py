@@ -277,7 +277,7 @@ class TestInlineMarkup:
         [
             ("L'<italic>E. coli</italic>, le CO<sub>2</sub>", "L'E. coli, le CO2"),
             ("hyper<bold>ten<italic>sion</italic></bold>", "hypertension"),
-            ("10<sup>9</sup>/L et m<sup>2</sup>", "109/L et m2"),
+            ("10<sup>9</sup>/L et m<sup>2</sup>", "10⁹/L et m²"),
             ("ligne<break/>suivante", "ligne suivante"),
             ("un\n   mot\u00a0: deux", "un mot : deux"),
             ("voir <xref ref-type='fig'>Figure&#160;1</xref>.", "voir Figure 1."),

@@ -226,3 +226,10 @@ class TestTree:
         for element in root.iter():
             assert markup.resolve(root, markup.path(element)) is element
         assert markup.path(root[0][0][2]) == "/article/body[1]/sec[1]/p[3]"
+
+
+def test_exponents_become_raised_digits() -> None:
+    element = markup.etree.fromstring(
+        "<p>10<sup>9</sup>/L de Ca<sup>2+</sup>, le XIX<sup>e</sup> siècle, CO<sub>2</sub></p>"
+    )
+    assert markup.text(element) == "10⁹/L de Ca²⁺, le XIXe siècle, CO2"

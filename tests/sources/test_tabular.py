@@ -349,7 +349,7 @@ def test_the_sample_holds_what_was_planted() -> None:
     samples = Path(files.__file__).parent / "samples"
     found, refused = read(JsonlReader(str(samples / "jsonl")))
     assert len(found) == 14
-    assert [q.error.split(":")[0] for q in refused] == ["the row has no text", "line 12, column 276"]
+    assert [q.error.split(":")[0] for q in refused] == ["the row has no text", "line 12, column 222"]
     texts = [[p.text for p in article.paragraphs if p.kind == "body"] for article in found]
     assert [t.replace("amoxicilline 500 mg", "amoxicilline 1 000 mg") for t in texts[0]] == texts[1] != texts[0]
     assert texts[2][-1] == texts[3][-1]

@@ -208,7 +208,7 @@ class Flow:
         if self._cut is None or self._open is None:
             return False
         line, before = self._lines[i], self._lines[i - 1].text
-        if not (line.gap or line.page or shapes.ends_sentence(before) or self._in_table()):
+        if not (self._layout.blank(i) or line.page or shapes.ends_sentence(before) or self._in_table()):
             return False
         if self._open.at_bottom and not line.page:
             return False
@@ -242,7 +242,7 @@ class Flow:
     def _ends_label(self, i: int, block: Piece) -> bool:
         """Whether a caption, a title or another part of the front matter ends before line i."""
         line, before = self._lines[i], self._lines[i - 1].text
-        if block.part == "keywords" and len(block.lines) == 1 and shapes.is_keywords_label(before):
+        if len(block.lines) == 1 and (shapes.is_keywords_label(before) or shapes.is_bare_caption(before)):
             return False
         if self._layout.blank(i) or shapes.ends_sentence(before):
             return self._layout.breaks(i)
@@ -312,8 +312,8 @@ class Flow:
             return shapes.is_legend(text) and not shapes.is_row(text)
         if self._bottom[i] >= _NOTE_LINES or not shapes.is_footnote(text):
             return False
-        listed = self._open is not None and self._open.kind == "list" and shapes.is_list_item(text)
-        return not listed
+        block = self._open
+        return block is None or block.kind != "list" or block.lines[0].text[0] != text[0]
 
     def _may_list(self, i: int) -> bool:
         before = self._lines[i - 1].text
@@ -326,6 +326,8 @@ class Flow:
             return self._ended(i)
         if block is None or block.kind != "caption" or not shapes.is_table_caption(block.lines[0].text):
             return False
+        if len(block.lines) == 1 and shapes.is_bare_caption(block.lines[0].text):
+            return False  # its title
         if shapes.ends_sentence(text) or self._layout.share(i, text) > 0.9:
             return False
         return any(shapes.is_row(line.text) for line in self._lines[i + 1 : i + 4])

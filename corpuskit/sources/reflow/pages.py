@@ -18,6 +18,7 @@ LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", 
 # No page of a journal is shorter or longer than this, in lines that are not blank.
 _PAGE_LINES = (15, 150)
 _MAX_HEAD = 120
+_FIRST_LINES = 12
 # Running heads may alternate between two or more forms.
 _MOST_PAGES = 6
 # How a running head begins that does not begin with a capital or a figure.
@@ -29,32 +30,36 @@ _LONE_NUMBER = re.compile(
 _NUMBER_FIRST = re.compile(r"(\d{1,5})\s+\D")
 _NUMBER_LAST = re.compile(r"\s(\d{1,5})$")
 _DIGITS = re.compile(r"\d+")
+_NO_WORD = re.compile(r"[^\w#]+")
 _FOUR_LETTERS = re.compile(r"(?:[^\W\d_][\W\d_]*){4}")
 #: Lines that recur with a number of their own and are no running heads.
 _NUMBERED_TEXT = re.compile(
     r"(?:obs(?:ervation)?|cas|patiente?|malade|fig(?:ure)?|tab(?:leau|le)?|photo|étape|groupe|phase|annexe|chapitre"
-    r"|partie|question|stade|grade|type|niveau|case|step|group|part|section|stage|appendix)\b\.?\s*(?:clinique|n°)?\s*#"
+    r"|partie|question|stade|grade|type|niveau|case|step|group|part|section|stage|appendix)\b\s*(?:clinique|n)?\s*#"
 )
 _REFERENCES = re.compile(r"(?:\d{1,2}\.?\s+)?(?:références|references|bibliograph(?:ie|y))\b.{0,20}", re.IGNORECASE)
 
+_YEAR, _VOLUME, _PAGES = r"(?:19|20)\d\d", r"\d{1,4}\s?(?:\([^)]{1,12}\))?", r"\w?\d{1,5}\s?[-–]\s?\w?\d{1,5}"
+_NAMES = r"[A-ZÀ-Ý][\w.'’-]*(?:,? (?:[A-ZÀ-Ý][\w.'’-]*|de|du|le|la|van|von|der)){0,5},?"
 #: What only a publisher says: never a sentence of the article (not looked for among its references).
 _PUBLISHER = (
-    (re.compile(r"(?:©|\(c\)\s?\d{4}|copyright\b).{0,110}", re.IGNORECASE), "copyright"),
-    (re.compile(r".{0,80}\b(?:tous droits réservés|all rights reserved|see front matter)\b.{0,40}", re.I), "copyright"),
-    (re.compile(r"(?:publié par|published by) (?:elsevier|masson|springer).{0,60}", re.IGNORECASE), "copyright"),
-    (re.compile(r"(?:document|article)? ?(?:téléchargé|downloaded from)\b.{0,110}", re.IGNORECASE), "running head"),
-    (re.compile(r"(?:cet )?article (?:est )?disponible (?:en ligne )?sur\b.{0,90}", re.IGNORECASE), "running head"),
+    (re.compile(r"(?:©|\(c\)\s?\d{4}|copyright\b).*", re.IGNORECASE), "copyright"),
+    (re.compile(r".*\b(?:tous droits réservés|all rights reserved|see front matter)\b.*", re.IGNORECASE), "copyright"),
+    (re.compile(r"(?:publié par|published by) (?:elsevier|masson|springer).*", re.IGNORECASE), "copyright"),
+    (re.compile(r"(?:document|article)? ?(?:téléchargé|downloaded from)\b.*", re.IGNORECASE), "running head"),
+    (re.compile(r"(?:cet )?article (?:est )?disponible (?:en ligne )?sur\b.*", re.IGNORECASE), "running head"),
     (re.compile(r"(?:doi\s?:\s?|(?:https?://)?(?:dx\.)?doi\.org/)10\.\S{1,80}", re.IGNORECASE), "running head"),
     (
-        # Presse Med 2003 ; 32 : 131-5
+        # Presse Med 2003 ; 32 : 131-5, Annales de réanimation 22 (2003) 131–136, Réanimation (2011) 20:131-136
         re.compile(
-            r"(?:\d{1,4}\s+)?[A-ZÀ-Ý][\w.’'& -]{2,60}?[,.]?\s(?:19|20)\d\d\s?[;,:]\s?\d{1,4}\s?(?:\([^)]{1,12}\)\s?)?"
-            r"[:;,]\s?\w?\d{1,5}\s?[-–]\s?\w?\d{1,5}\.?(?:\s+\d{1,4})?"
+            r"(?:\d{1,4}\s+)?[A-ZÀ-Ý][\w.’'& -]{2,70}?[,.]?\s"
+            rf"(?:{_YEAR}\s?[;,:]\s?{_VOLUME}\s?[:;,]|{_VOLUME}\s\({_YEAR}\)|\({_YEAR}\)\s{_VOLUME}\s?:)"
+            rf"\s?{_PAGES}\.?(?:\s+\d{{1,4}})?"
         ),
         "running head",
     ),
-    (re.compile(r"\d{1,4}\s+[A-ZÀ-Ý].{2,60}\bet (?:al|coll)\.?"), "running head"),
-    (re.compile(r"[A-ZÀ-Ý].{2,60}\bet (?:al|coll)\.?\s+\d{1,4}"), "running head"),
+    (re.compile(rf"\d{{1,4}}\s+{_NAMES} et (?:al|coll)\.?(?: / .*)?"), "running head"),
+    (re.compile(rf"{_NAMES} et (?:al|coll)\.?(?: / .*)?\s+\d{{1,4}}"), "running head"),
 )
 
 
@@ -183,7 +188,11 @@ def _candidates(lines: Sequence[Line]) -> _Candidates:
         number = _NUMBER_FIRST.match(text) or _NUMBER_LAST.search(text[-8:])
         if number:
             found.numbered[i] = int(number[1])
-    found.recurring = [at for at in alike.values() if len(at) > 1 and _a_page_apart(at)]
+    for at in alike.values():
+        # What stands on the first page without a page number is the title or the authors themselves.
+        at = [i for i in at if i >= _FIRST_LINES or i in found.numbered]
+        if len(at) > 1 and _a_page_apart(at):
+            found.recurring.append(at)
     return found
 
 
@@ -195,7 +204,7 @@ def _key(text: str) -> str:
     """What two running heads of one article have in common; "" for what can be none."""
     if text[-1] in ".;:,!?" and not text.endswith(("al.", "coll.")):
         return ""
-    key = " ".join(_DIGITS.sub("#", text.lower()).split())
+    key = _NO_WORD.sub(" ", _DIGITS.sub("#", text.lower())).strip()
     return "" if _NUMBERED_TEXT.match(key) or not _FOUR_LETTERS.search(key) else key
 
 

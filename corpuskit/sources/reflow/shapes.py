@@ -123,6 +123,12 @@ def is_table_caption(text: str) -> bool:
     return text[:3].lower() == "tab"
 
 
+def is_bare_caption(text: str) -> bool:
+    """ "Tableau I" and no more: its title is on the next line."""
+    found = _CAPTION.match(text)
+    return found is not None and found.end() == len(text)
+
+
 def is_list_item(text: str) -> bool:
     """A bullet, a dash and a space, or "1.", "2)", "a)" before a word."""
     return (_BULLET.match(text) or _ITEM_NUMBER.match(text)) is not None
@@ -152,7 +158,8 @@ def is_row(text: str) -> bool:
     """A table row: cells set apart by wide gaps, or mostly numbers."""
     if len(text) > _LONGEST_ROW:
         return False
-    if len(_CELL_GAP.findall(text)) >= 2 and max(map(len, _CELL_GAP.split(text))) <= _WIDEST_CELL:
+    gaps = ("   " in text or "\t" in text) and len(_CELL_GAP.findall(text))
+    if gaps >= 2 and max(map(len, _CELL_GAP.split(text))) <= _WIDEST_CELL:
         return True
     if text[-1] in ",;":
         return False
