@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,11 @@ def _pairs(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
             yield _expected(etree.parse(str(folder / file.name), parser)), read
 
 
+def _flat(text: str) -> str:
+    """The reader raises exponents (10⁹), XPath flattens them (109)."""
+    return unicodedata.normalize("NFKC", text)
+
+
 def measure(real_data: Path) -> list[Figure]:
     """Paragraphs of the bodies found, found with exactly their text, and found where XPath finds none."""
     expected = found = exact = read = 0
@@ -73,10 +79,10 @@ def measure(real_data: Path) -> list[Figure]:
         expected += len(gold)
         read += len(paragraphs)
         found += len(gold.keys() & paragraphs.keys())
-        exact += sum(paragraphs.get(path) == text for path, text in gold.items())
+        exact += sum(_flat(paragraphs.get(path, "")) == _flat(text) for path, text in gold.items())
     note = f"{expected:,} paragraphs by XPath"
     return [
         Figure("JATS: body paragraphs found", found / expected, 0.99, note),
-        Figure("JATS: found with exactly their text", exact / expected, 0.99, note),
+        Figure("JATS: found with exactly their text (but for raised digits)", exact / expected, 0.99, note),
         Figure("JATS: found that XPath finds too", found / read, 0.99, f"{read:,} paragraphs read"),
     ]

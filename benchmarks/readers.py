@@ -77,6 +77,15 @@ def hal(real_data: Path, folder: Path, times: int) -> Path:
     return target
 
 
+def grobid(folder: Path, times: int) -> Path:
+    """The body of the sample's full text, as long as a shelf of theses, sentences not marked (GROBID's default)."""
+    sample = re.sub(rb' xml:id="[^"]*"|</?s>', b"", next((SAMPLES / "hal" / "fulltext").glob("*.xml")).read_bytes())
+    start, end = sample.index(b"<body>") + len(b"<body>"), sample.index(b"</body>")
+    target = folder / "hal-02184001.grobid.tei.xml"
+    target.write_bytes(sample[:start] + sample[start:end] * times + sample[end:])
+    return target
+
+
 def jats(real_data: Path, folder: Path, times: int) -> Path:
     articles = []
     for path in sorted((real_data / "jats").glob("*/*.xml")):
@@ -131,6 +140,7 @@ def main() -> int:
             ("pubmed, MEDLINE", medline(given.real_data, folder, 500), PubmedReader, {}, iterparse, 0.5),
             ("pubmed, JATS", jats(given.real_data, folder, 2), PubmedReader, {}, iterparse, 0.5),
             ("hal", hal(given.real_data, folder, 30), HalReader, {"domains": []}, iterparse, 0.5),
+            ("hal, GROBID full text", grobid(folder, 2000), HalReader, {}, iterparse, 0.5),
             ("wikipedia, biomedical", dump(given.real_data, folder, 2), WikipediaReader, {}, strip_code, 2.0),
             ("wikipedia, every page", folder / "frwiki.xml", WikipediaReader, {"select": "all"}, strip_code, None),
         ]

@@ -229,7 +229,5 @@ class TestTree:
 
 
 def test_exponents_become_raised_digits() -> None:
-    element = markup.etree.fromstring(
-        "<p>10<sup>9</sup>/L de Ca<sup>2+</sup>, le XIX<sup>e</sup> siècle, CO<sub>2</sub></p>"
-    )
+    element = etree.fromstring("<p>10<sup>9</sup>/L de Ca<sup>2+</sup>, le XIX<sup>e</sup> siècle, CO<sub>2</sub></p>")
     assert markup.text(element) == "10⁹/L de Ca²⁺, le XIXe siècle, CO2"

@@ -60,6 +60,7 @@ class Flow:
         self._cut: Piece | None = None  # the paragraph that an open float has cut
         self._has_front = _has_front_matter(lines)
         self._has_title = False
+        self._past_abstract = False
         self._last_reference = 0
         i = 0
         while i < len(lines):
@@ -107,6 +108,8 @@ class Flow:
         if self._zone in ("front", "reference") or not self._ended(i) or text[-1] in ".,;:!…":
             return 0
         if len(shapes.words(text)) > _HEADING_WORDS or shapes.is_caption(text) or shapes.is_keywords(text):
+            return 0
+        if shapes.front_part(text) == "authors":
             return 0
         if shapes.is_row(text) or (self._in_table() and not self._layout.blank(i)):
             return 0
@@ -193,7 +196,7 @@ class Flow:
         if kind == "front":
             self._open.part = "keywords" if shapes.is_keywords(text) else shapes.front_part(text)
             if self._open.part == "keywords" and self._zone == "abstract":
-                self._zone, self._section = "front", ""
+                self._zone, self._section, self._past_abstract = "front", "", True
         elif kind == "note":
             self._open.at_bottom = self._bottom[i] < _NOTE_LINES
 
@@ -279,7 +282,7 @@ class Flow:
             return "front"
         if self._is_note(i):
             return "note"
-        if self._zone == "front":
+        if self._zone == "front" and self._has_front:
             return None
         if (not text[0].isalpha() or text[1:2] == ")") and self._may_list(i) and shapes.is_list_item(text):
             return "list"
@@ -291,19 +294,26 @@ class Flow:
         return not line.gap and not line.page and self._open is not None and shapes.breaks_off(self._lines[i - 1].text)
 
     def _is_front(self, i: int) -> bool:
-        line, block = self._lines[i], self._open
-        if self._zone == "front":
-            part = shapes.front_part(line.text)
-            if block is not None and block.part and not self._layout.blank(i):
-                before = self._lines[i - 1].text
-                if block.part == part and shapes.breaks_off(before):
-                    return False  # the list of authors goes on
-                if part == "place" and block.part in ("affiliation", "contact") and not shapes.ends_sentence(before):
-                    return False  # so does the address
-            return bool(part) and self._has_front
-        if not shapes.is_contact(line.text):
-            return False
-        return "@" in line.text or ":" in line.text[:40] or self._bottom[i] < _NOTE_LINES
+        text, block = self._lines[i].text, self._open
+        if self._zone != "front":
+            return self._is_signature(i)
+        part = shapes.front_part(text)
+        if block is not None and block.part and not self._layout.blank(i):
+            before = self._lines[i - 1].text
+            if block.part == part and shapes.breaks_off(before):
+                return False  # the list of authors goes on
+            if part == "place" and block.part in ("affiliation", "contact") and not shapes.ends_sentence(before):
+                return False  # so does the address
+        return bool(part) and self._has_front
+
+    def _is_signature(self, i: int) -> bool:
+        """Whether line i tells authors or their addresses outside of the front matter: below a letter or a page."""
+        text, block = self._lines[i].text, self._open
+        part = shapes.front_part(text)
+        if part == "contact":
+            return "@" in text or ":" in text[:40] or self._bottom[i] < _NOTE_LINES
+        signed = block is not None and block.part in ("authors", "affiliation")
+        return (part == "authors" and self._ended(i)) or (part in ("affiliation", "place") and signed)
 
     def _is_note(self, i: int) -> bool:
         """A footnote at the bottom of a page, or the legend of a table."""
@@ -371,14 +381,18 @@ class Flow:
     def _told_kind(self, text: str) -> Kind:
         """What a block of the front matter turns out to be: title, prose (which ends the front matter), or front."""
         sentence = shapes.ends_sentence(text)
-        if (sentence and not self._has_front) or (shapes.is_prose(text) and (sentence or len(text) > _LONGEST_TITLE)):
-            if self._zone == "front":
-                self._zone = "body"
-            return "body"
+        prose = shapes.is_prose(text) and (sentence or len(text) > _LONGEST_TITLE)
+        if prose or (sentence and (self._past_abstract or not self._has_front)):
+            return self._end_front("body")
         if self._has_title or len(text) > _LONGEST_TITLE or len(shapes.words(text)) < 2:
-            return "front" if self._has_front else "body"
+            return "front" if self._has_front else self._end_front("body")
         self._has_title = True
-        return "title"
+        return "title" if self._has_front else self._end_front("title")
+
+    def _end_front(self, kind: Kind) -> Kind:
+        if self._zone == "front":
+            self._zone = "body"
+        return kind
 
 
 def _closes_reference(line: Line) -> bool:

@@ -40,7 +40,7 @@ _TAIL = 30
 _CONTACT = re.compile(
     r"\W{0,3}(?:auteur correspondant|correspond(?:ance|ence)|corresponding author|tirés? à part|reprints?|e-?mails?\s?:"
     r"|adresse e-?mail|(?:adresse|address|courriel|mél|tél|téléphone|fax)\.?\s?:"
-    r"|(?:manuscrit |article )?(?:reçu|received|accepté|accepted)\s(?:le|on|in|en|for|\d|:)"
+    r"|(?:manuscrit |article )?(?-i:[RrAa])(?:eçu|eceived|ccepté|ccepted)\s(?:le\b|on\b|:|\d{1,2} \w{3,9} \d{4})"
     r"|disponible en ligne|available online|[\w.-]{1,40}@[\w.-]{1,40}[.)]?$)",
     re.IGNORECASE,
 )
@@ -186,7 +186,7 @@ def front_part(text: str) -> str:
         return ""
     if is_rubric(text):
         return "rubric"
-    if _INITIALS.match(text) or _are_names(text):
+    if _are_names(text):
         return "authors"
     if _AFFILIATION.match(text) and _PLACE.search(text):
         return "affiliation"
@@ -194,13 +194,19 @@ def front_part(text: str) -> str:
 
 
 def _are_names(text: str) -> bool:
-    """ "Claire Morel1, Paul Garnier2 et Jean Petit": two names at least, nothing but capitalised words."""
+    """ "C. Morel (1), P. Garnier", "Claire Morel1, Paul Garnier2 et Jean Petit": nothing but capitalised words."""
     names = [name.split() for name in _BETWEEN_NAMES.split(_NOT_IN_NAMES.sub(" ", text))]
-    names = [name for name in names if len(name) > 1 or (name and len(name[0]) > 1)]
-    # The line may end with the first half of a name.
-    if len(names) < 2 or not all(2 <= len(name) <= 5 for name in names[:-1]):
+    if not all(_is_name_part(word) for name in names for word in name):
         return False
-    return all(word[0].isupper() or word in _NAME_PARTS or word[:2] in ("d'", "d’") for name in names for word in name)
+    if _INITIALS.match(text):
+        return True
+    # Two names at least; the line may end with the first half of one.
+    names = [name for name in names if len(name) > 1 or (name and len(name[0]) > 1)]
+    return len(names) > 1 and all(2 <= len(name) <= 5 for name in names[:-1]) and not text.isupper()
+
+
+def _is_name_part(word: str) -> bool:
+    return word.lstrip("-")[:1].isupper() or word in _NAME_PARTS or word[:2] in ("d'", "d’")
 
 
 def reference_number(text: str) -> tuple[int, bool]:
