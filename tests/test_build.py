@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import duckdb
@@ -243,3 +244,45 @@ def test_masking_is_done_on_demand(tmp_path: Path) -> None:
     (masked,) = texts(tmp_path / "masked")
     assert "secretariat" not in masked
     assert "01 23 45 67 89" not in masked
+
+
+def test_hostile_input_is_refused_and_everything_else_is_read(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    shutil.copytree(SAMPLES / "hal", source)
+    good = build(validate({"sources": [{"type": "hal", "path": str(source)}]}), tmp_path / "good")
+    entities = '<!ENTITY a "boum"><!ENTITY b "&a;&a;&a;&a;">'
+    bomb = f"<!DOCTYPE r [{entities}]><r><biblFull><titleStmt>&b;</titleStmt></biblFull></r>"
+    leak = '<!DOCTYPE r [<!ENTITY e SYSTEM "file:///etc/passwd">]><r><biblFull><title>&e;</title></biblFull></r>'
+    (source / "bomb.xml").write_text(bomb)
+    (source / "leak.xml").write_text(leak)
+    (source / "empty.xml").write_bytes(b"")
+    (source / "latin.xml").write_bytes(
+        "<?xml version='1.0' encoding='utf-8'?><r><biblFull>é</biblFull></r>".encode("latin-1")
+    )
+    (source / "cut.xml.gz").write_bytes(gzip.compress((SAMPLES / "hal" / "export.xml").read_bytes())[:2000])
+    with zipfile.ZipFile(source / "slip.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../../slip.xml", "<r><biblFull/></r>")
+        archive.writestr("zeros.xml", bytes(100 << 20))
+    long = tmp_path / "long"
+    long.mkdir()
+    with open(long / "cases.jsonl", "w") as lines:
+        lines.write('{"id": "long", "text": "' + "mot " * (17 << 20) + '"}\n')
+        lines.write(json.dumps({"id": "big", "text": "mot " * 500_000}) + "\n")
+        lines.write(json.dumps({"id": "short", "text": FRENCH}) + "\n")
+    config = validate({"sources": [{"type": "hal", "path": str(source)}, {"type": "jsonl", "path": str(long)}]})
+    run = build(config, tmp_path / "out", workers=2)
+    assert run.funnel["kept"]["hal"] == good.funnel["kept"]["hal"]
+    assert run.funnel["kept"]["jsonl"]["paragraphs"] == 1
+    refused = [json.loads(line) for line in (tmp_path / "out/quarantine/00000.jsonl").read_text().splitlines()]
+    errors = {row["file"]: row["error"] for row in refused if row["file"] != "export.xml"}
+    assert {Path(name).name for name in errors} == {
+        "bomb.xml", "leak.xml", "empty.xml", "latin.xml", "cut.xml", "slip.xml", "zeros.xml", "cases.jsonl",
+    }  # fmt: skip
+    assert all(errors.values())
+    written = texts(tmp_path / "out") + texts(tmp_path / "out", "dropped")
+    everything = " ".join(text for text in written if text) + json.dumps(refused)
+    assert "root:" not in everything
+    assert "boum" not in everything
+    assert not (tmp_path / "slip.xml").exists()
+    (too_long,) = [row for row in run.funnel["dropped"] if row["source"] == "jsonl" and row["unit"] == "paragraph"]
+    assert (too_long["stage"], too_long["reason"]) == ("encoding", "too_long")
