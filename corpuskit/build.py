@@ -213,6 +213,10 @@ def build(
         corpuskit.paragraphs.funnel.Unbalanced: a paragraph was lost, which must not happen.
     """
     output, console = Path(output), console or Console(stderr=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BuildError(f"{output} cannot be written: {error.strerror}; choose another folder") from None
     started, clock = datetime.now(UTC), _Clock()
     planned = plan(config, workers, limit)
     inputs = runs.describe_all([unit.file for unit in planned.units])
@@ -234,7 +238,7 @@ def build(
                 f"{output} holds another build ({finished.manifest['fingerprint'][:12]}, not {fingerprint[:12]}): "
                 "choose another folder, or replace it with --overwrite"
             )
-    elif output.exists() and any(child.name != ".work" for child in output.iterdir()):
+    elif not (output / ".work").exists() and any(output.iterdir()):
         raise BuildError(f"{output} holds something that is no build of corpuskit: choose another folder")
 
     work, fresh = output / ".work", output / ".work" / "output"
@@ -272,6 +276,8 @@ def build(
         "outputs": _outputs(fresh),
     }
     runs.write_json(fresh / "manifest.json", manifest)
+    if finished is not None:  # an empty result is worth less than the build it would replace
+        _not_empty(Run(fresh, manifest, accounts, worked=True))
     _publish(fresh, output)
     shutil.rmtree(work)
     return _not_empty(Run(output, manifest, accounts, worked=True))

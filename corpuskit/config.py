@@ -42,10 +42,10 @@ class Source(StepOptions):
     @model_validator(mode="before")
     @classmethod
     def _choose_reader(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or "options" in value:
+        if not isinstance(value, dict) or isinstance(value.get("options"), SourceOptions):
             return value
         name = value.get("type")
-        if name not in READERS:
+        if not isinstance(name, str) or name not in READERS:
             raise ValueError(f"type is {name!r}; the sources are {', '.join(READERS)}")
         settings = {key: setting for key, setting in value.items() if key != "type"}
         return {"type": name, "options": READERS[name].Options(**settings)}
@@ -82,7 +82,9 @@ class DedupConfig(StepOptions):
 class OutputConfig(StepOptions):
     """How the data set is laid out."""
 
-    words_per_shard: int = Field(25_000_000, gt=0, description="words in one Parquet file, about 150 MB of text")
+    words_per_shard: int = Field(
+        25_000_000, gt=0, description="words read for one shard, kept or not; about 150 MB of text"
+    )
 
 
 class BuildConfig(StepOptions):
@@ -137,11 +139,14 @@ def load(path: str | Path) -> BuildConfig:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected fields such as `language:` and `sources:`, found {type(content).__name__}")
-    for source in content.get("sources") or ():
+    given = content.get("sources")
+    for source in given if isinstance(given, list) else ():
         if isinstance(source, dict) and isinstance(source.get("path"), str) and "://" not in source["path"]:
             source["path"] = str(path.parent / Path(source["path"]).expanduser())
     return validate(content, str(path))
@@ -171,6 +176,10 @@ def explain(problem: Any, content: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{_dotted(location)}: missing; add it"
+    if problem["type"] in ("model_type", "dict_type"):
+        message = "expected fields, such as {type: jsonl, path: cases.jsonl}"
+    if problem["type"] == "list_type":
+        message = "expected a list, such as [{type: jsonl, path: cases.jsonl}]"
     given = problem.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     return f"{_dotted(location)}: {message}{shown}"
@@ -187,7 +196,7 @@ def _fields_at(location: list[str | int], content: Any) -> list[str]:
     """The option names that are known at a place of the configuration."""
     if location[:1] == ["sources"] and len(location) > 1:
         given = content["sources"][location[1]]
-        reader = READERS.get(given.get("type", "")) if isinstance(given, dict) else None
+        reader = READERS.get(str(given.get("type"))) if isinstance(given, dict) else None
         return ["type", *(reader.Options.model_fields if reader else ())]
     model: type[BaseModel] = BuildConfig
     for part in location:

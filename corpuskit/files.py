@@ -163,9 +163,11 @@ def _members(member: Member, counted: _Counted, depth: int, layers: int = 0) -> 
     head = stream.peek(6)[:6]
     if not head:
         yield replace(member, refused="the file is empty")
-    elif head.startswith(b"PK\x03\x04"):
+    elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         if depth:
             yield replace(member, refused="an archive inside an archive")
+        elif layers:
+            yield replace(member, refused="a zip archive inside a compression: decompress it first")
         else:
             yield from _zip_members(member, counted)
     elif (expanded := _decompressed(member, head)) is not None:
@@ -209,6 +211,8 @@ def _zip_members(archive: Member, counted: _Counted) -> Iterator[Member]:
         raise Refused(f"the zip archive is cut off or damaged: {error}", "get the file again") from error
     total = 0
     with opened:
+        if not opened.infolist():
+            yield replace(archive, refused="the archive is empty")
         for info in opened.infolist():
             if info.is_dir():
                 continue

@@ -187,7 +187,30 @@ def test_an_empty_result_is_an_error_that_says_why(tmp_path: Path) -> None:
 def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"sources\[0\] \(jsonl\): nothing at"):
         build(jsonl(tmp_path / "absent"), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(BuildError, match="cannot be written: File exists"):
+        build(jsonl(rows(tmp_path / "in", FRENCH)), tmp_path / "out")
+
+
+def test_an_empty_result_does_not_replace_a_build(tmp_path: Path) -> None:
+    build(jsonl(rows(tmp_path / "in", FRENCH)), tmp_path / "out")
+    with pytest.raises(BuildError, match=r"not one paragraph was kept .*\.work/output/funnel.json"):
+        build(jsonl(rows(tmp_path / "in", ENGLISH)), tmp_path / "out", overwrite=True)
+    assert texts(tmp_path / "out") == [FRENCH]
+
+
+def test_a_record_and_its_full_text_join_even_without_deduplication(tmp_path: Path) -> None:
+    """And whatever their files are called."""
+    source = tmp_path / "in"
+    shutil.copytree(SAMPLES / "hal", source)
+    config = validate({"sources": [{"type": "hal", "path": str(source)}], "dedup": {"articles": False}})
+    first = build(config, tmp_path / "one").funnel["kept"]
+    (source / "export.xml").rename(source / "z.xml")
+    assert build(config, tmp_path / "two").funnel["kept"] == first
+    assert first["hal"]["words"] > 1900
 
 
 def test_a_broken_file_costs_only_itself(tmp_path: Path) -> None:

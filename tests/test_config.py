@@ -16,6 +16,10 @@ HAL = {"type": "hal", "path": "x"}
     ("content", "told"),
     [
         ({}, "sources: missing; add it"),
+        ({"sources": 5}, "sources: expected a list, such as [{type: jsonl"),
+        ({"sources": ["jsonl=x"]}, "sources[0]: expected fields, such as {type: jsonl"),
+        ({"sources": [{"type": ["hal"], "path": "x"}]}, "sources[0]: type is ['hal']; the sources are"),
+        ({"sources": [HAL | {"options": {}}]}, "sources[0].options: no such option"),
         ({"sources": []}, "sources: List should have at least 1 item"),
         ({"sources": [{"type": "hall", "path": "x"}]}, "sources[0]: type is 'hall'; the sources are istex, hal"),
         ({"sources": [{"type": "hal"}]}, "path: missing; add it"),
@@ -70,7 +74,13 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [("- a", "expected fields such as"), ("a: [", "not YAML"), (None, "there is no such file")]
+    ("content", "told"),
+    [
+        ("- a", "expected fields such as"),
+        ("a: [", "not YAML"),
+        ("sources: 5", "expected a list"),
+        (None, "there is no such file"),
+    ],
 )
 def test_a_file_that_is_no_configuration(tmp_path: Path, content: str | None, told: str) -> None:
     if content is not None:

@@ -356,3 +356,17 @@ class TestDamage:
         except Refused as error:
             faults.append(str(error))
         return found, faults
+
+
+def test_an_empty_zip_and_a_compressed_zip_are_refused_for_what_they_are(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w"):
+        pass
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.txt", "un")
+    (tmp_path / "b.zip.gz").write_bytes(gzip.compress(packed.getvalue()))
+    refused = {file.name: [member.refused for member in files.members(file)] for file in files.find(str(tmp_path))}
+    assert refused == {
+        "a.zip": ["the archive is empty"],
+        "b.zip.gz": ["a zip archive inside a compression: decompress it first"],
+    }

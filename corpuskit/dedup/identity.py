@@ -37,47 +37,69 @@ class Joined:
     merged: list[int] = field(default_factory=list)
 
 
-def join(articles: pa.Table, priority: list[str], by_title: bool = True) -> dict[int, Joined]:
+def join(articles: pa.Table, priority: list[str], across: bool = True) -> dict[int, Joined]:
     """Find the records of one article and decide which survives.
 
     Args:
         articles: the ``COLUMNS`` of all articles, in the order of their keys.
         priority: names of the sources, the first wins a tie.
-        by_title: also join by title, year and first author.
+        across: join whatever shares an identifier, or title, year and first author. Otherwise only
+            what has the very same id: a record and its full text, or a record read twice.
 
     Returns:
         By row number, only the rows that something happened to.
     """
     components = _Components(articles.num_rows)
-    for left, right in _equal(articles["id_keys"]):
-        components.union(left, right)
+    for group in _equal(articles["id_keys"], first_only=not across):
+        for row in group[1:]:
+            components.union(group[0], row)
     rows = _Rows(articles)
-    if by_title:
-        for left, right in _equal(articles["title_keys"]):
-            if not _conflict(components, rows, left, right):
-                components.union(left, right)
+    for group in _equal(articles["title_keys"]) if across else ():
+        _join_titles(group, components, rows)
     fates: dict[int, Joined] = {}
     for members in components.groups():
         fates.update(_settle(members, rows, priority))
-    for row in np.flatnonzero(articles["needs_record"].to_numpy(zero_copy_only=False)):
-        alone = int(row) not in fates or (fates[int(row)].drop is None and not fates[int(row)].merged)
-        if alone and not rows.dropped(int(row)):
-            fates[int(row)] = Joined(
-                int(row),
+    for text in np.flatnonzero(articles["needs_record"].to_numpy(zero_copy_only=False)).tolist():
+        alone = text not in fates or (fates[text].drop is None and not fates[text].merged)
+        if alone and not rows.dropped(text):
+            fates[text] = Joined(
+                text,
                 Drop(STAGE, "no_record", "a full text without its bibliographic record: the filters cannot be judged"),
             )
     return fates
 
 
-def _equal(lists: pa.ChunkedArray) -> Iterator[tuple[int, int]]:
-    """Pairs of rows that share a key, as a chain through all that do."""
+def _equal(lists: pa.ChunkedArray, first_only: bool = False) -> Iterator[list[int]]:
+    """Groups of rows that share a key, in the order of the keys (or share their first: their own id)."""
     combined = lists.combine_chunks()
+    if first_only:
+        combined = pc.list_slice(combined, 0, 1)
     keys = pc.list_flatten(combined).to_numpy(zero_copy_only=False)
     rows = pc.list_parent_indices(combined).to_numpy(zero_copy_only=False)
     order = np.lexsort((rows, keys))
     keys, rows = keys[order], rows[order]
-    same = np.flatnonzero(keys[1:] == keys[:-1])
-    yield from zip(rows[same].tolist(), rows[same + 1].tolist(), strict=True)
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.array([], int)
+    ends = np.append(starts[1:], len(keys))
+    for start, end in zip(starts[ends - starts > 1].tolist(), ends[ends - starts > 1].tolist(), strict=True):
+        yield rows[start:end].tolist()
+
+
+def _join_titles(group: list[int], components: _Components, rows: _Rows) -> None:
+    """Join the rows of one title that do not contradict each other, whatever order they were read in.
+
+    The best identified come first, so that a row without ids goes to the best identified of several.
+    """
+    if len({components.find(row) for row in group}) == 1:
+        return
+    ids = ("doi", "pmid", "pmcid", "hal_id", "ark")
+    group = sorted(group, key=lambda row: (-sum(bool(rows.get(row, name)) for name in ids), rows.get(row, "id"), row))
+    apart: list[int] = []
+    for row in group:
+        joined = next((other for other in apart if not _conflict(components, rows, other, row)), None)
+        if joined is None:
+            apart.append(row)
+        else:
+            components.union(joined, row)
 
 
 class _Components:

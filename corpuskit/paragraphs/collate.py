@@ -21,9 +21,10 @@ from datatrove.pipeline.base import PipelineStep
 
 from corpuskit.dedup import exact, identity
 from corpuskit.paragraphs.parts import ARTICLE_PART, PARAGRAPH_PART
-from corpuskit.records import ARTICLE_SCHEMA, DROPPED_SCHEMA, PARAGRAPH_SCHEMA, Drop
+from corpuskit.records import ARTICLE_SCHEMA, DROPPED_SCHEMA, PARAGRAPH_SCHEMA
 
 EMPTY = "empty"
+_ARTICLE_WORDS = 20
 
 #: One row an article read, in the order of keys.
 LEDGER = pa.schema(
@@ -66,7 +67,7 @@ def decide(work: Path, priority: list[str], join: bool, exact_duplicates: bool, 
     articles = _read(work / "articles", ARTICLE_PART, identity.COLUMNS).sort_by("key")
     keys = articles["key"].to_numpy()
     ids: list[str] = articles["id"].to_pylist()
-    fates = identity.join(articles, priority) if join else _same_ids(ids, articles)
+    fates = identity.join(articles, priority, across=join)
 
     drops = [articles[f"drop_{name}"].to_pylist() for name in ("stage", "reason", "detail")]
     text_under = keys.copy()
@@ -92,7 +93,7 @@ def decide(work: Path, priority: list[str], join: bool, exact_duplicates: bool, 
     ) if exact_duplicates else []  # fmt: skip
     rank = np.empty(len(ids), dtype=np.int64)
     rank[by_preference] = np.arange(len(by_preference))
-    kept_words, kept_paragraphs, repeated = _paragraphs(
+    load, kept_paragraphs, repeated = _paragraphs(
         work, keys, under_row, text_dropped, rank if exact_duplicates else None, article_ids
     )
     for row in np.flatnonzero((kept_paragraphs == 0) & (under_row == np.arange(len(keys)))).tolist():
@@ -100,21 +101,10 @@ def decide(work: Path, priority: list[str], join: bool, exact_duplicates: bool, 
             drops[0][row], drops[1][row] = EMPTY, "no_paragraph_left"
     pq.write_table(repeated, work / "duplicates.parquet")
 
-    shard = _shards(together, kept_words, words_per_shard)
+    shard = _shards(together, load, words_per_shard)
     ledger = pa.table([keys, shard, article_ids, text_under, merged, *drops, text_dropped], schema=LEDGER)
     pq.write_table(ledger, work / "ledger.parquet")
     return int(shard.max(initial=0)) + 1
-
-
-def _same_ids(ids: list[str], articles: pa.Table) -> dict[int, identity.Joined]:
-    """Without joining, an id must still be unique: a later record replaces an earlier one."""
-    last = {name: row for row, name in enumerate(ids)}
-    alive = articles["drop_stage"].is_null().to_pylist()
-    return {
-        row: identity.Joined(last[name], Drop(identity.STAGE, "same_record", f"{name} is read again later"))
-        for row, name in enumerate(ids)
-        if last[name] != row and alive[row]
-    }
 
 
 def _paragraphs(
@@ -125,9 +115,10 @@ def _paragraphs(
     rank: npt.NDArray[np.int64] | None,
     article_ids: list[str],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], pa.Table]:
-    """Words and paragraphs kept of each article, and the duplicate paragraphs (none without ``rank``)."""
+    """Words read and paragraphs kept of each article, and the duplicate paragraphs (none without ``rank``)."""
     table = _read(work / "paragraphs", PARAGRAPH_PART, ["key", "order", "hash", "words", "drop_stage"])
     rows = np.searchsorted(keys, table["key"].to_numpy())
+    load = np.bincount(rows, table["words"].to_numpy(), minlength=len(keys)).astype(np.int64)
     kept = table["drop_stage"].is_null().to_numpy() & ~text_dropped[rows]
     table, rows = table.filter(pa.array(kept)), rows[kept]
     under = under_row[rows]
@@ -141,8 +132,7 @@ def _paragraphs(
         counted[copies] = False
         of = [f"{article_ids[under[at]]}#{text_id(int(hashes[at]))}" for at in survivors]
         repeated = pa.table([keys[rows[copies]], order[copies].astype(np.int32), of], schema=DUPLICATES)
-    words = np.bincount(under[counted], table["words"].to_numpy()[counted], minlength=len(keys)).astype(np.int64)
-    return words, np.bincount(under[counted], minlength=len(keys)), repeated
+    return load, np.bincount(under[counted], minlength=len(keys)), repeated
 
 
 def text_id(digest: int) -> str:
@@ -150,11 +140,13 @@ def text_id(digest: int) -> str:
     return f"{digest:016x}"[:12]
 
 
-def _shards(ids: list[str], words: npt.NDArray[np.int64], words_per_shard: int) -> npt.NDArray[np.int32]:
-    """Number of the shard of each article: ranges of the sorted ids, cut by words."""
+def _shards(ids: list[str], load: npt.NDArray[np.int64], words_per_shard: int) -> npt.NDArray[np.int32]:
+    """Number of the shard of each article: ranges of the sorted ids, cut by the words read, kept or not."""
     by_id = np.array(sorted(range(len(ids)), key=lambda row: ids[row]), dtype=np.int64)
     shard = np.zeros(len(ids), dtype=np.int32)
-    total = np.cumsum(words[by_id]) - words[by_id]
+    # An article costs its row too, and most of some sources are dropped unread.
+    weight = load[by_id] + _ARTICLE_WORDS
+    total = np.cumsum(weight) - weight
     shard[by_id] = total // words_per_shard
     # Rows of one id must not part, and no number may be left out.
     number, previous, last = -1, None, -1
@@ -248,11 +240,19 @@ def collate(articles: pa.Table, paragraphs: pa.Table) -> tuple[pa.Table, pa.Tabl
         articles: ``ARTICLE_PART`` with the ledger's columns.
         paragraphs: ``PARAGRAPH_PART`` with the ledger's columns and ``duplicate_of``.
     """
-    paragraphs = _with_fate(_in_order(paragraphs))
+    paragraphs = _in_order(_with_fate(paragraphs))
     kept_mask = paragraphs["stage"].is_null()
     kept, set_aside = paragraphs.filter(kept_mask), paragraphs.filter(pc.invert(kept_mask))
 
-    rows = {row["key"]: row for row in articles.sort_by("key").to_pylist()}
+    articles = articles.sort_by("key")
+    wanted = pc.or_(
+        pc.or_(pc.is_null(articles["ledger_drop_stage"]), pc.equal(articles["ledger_drop_stage"], EMPTY)).fill_null(
+            True
+        ),
+        pc.is_in(articles["key"], pc.list_flatten(articles["ledger_merged"]).combine_chunks()),
+    )
+    # Most of a large source may be dropped: its rows stay in Arrow.
+    rows = {row["key"]: row for row in articles.filter(wanted).to_pylist()}
     counts = _count(kept)
     kept_rows = [
         _merged(row, [rows[key] for key in row["ledger_merged"] or ()])
@@ -271,16 +271,12 @@ def collate(articles: pa.Table, paragraphs: pa.Table) -> tuple[pa.Table, pa.Tabl
         kept = kept.append_column(name, kept_articles[name].take(above))
     kept = kept.select(PARAGRAPH_SCHEMA.names).cast(PARAGRAPH_SCHEMA)
 
-    _explain_empty(rows, set_aside)
-    source = {key: row["source"] for key, row in rows.items()}
-    set_aside = set_aside.append_column("source", pa.array([source[key] for key in set_aside["key"].to_pylist()]))
+    at = np.searchsorted(articles["key"].to_numpy(), set_aside["key"].to_numpy())
+    set_aside = set_aside.append_column("source", articles["source"].take(pa.array(at)))
     set_aside = set_aside.append_column("unit", pa.array(["paragraph"] * len(set_aside), pa.string()))
     dropped = pa.concat_tables(
         [
-            pa.Table.from_pylist(
-                [_dropped_article(row) for row in rows.values() if row["ledger_drop_stage"] is not None],
-                schema=DROPPED_SCHEMA,
-            ),
+            _dropped_articles(articles, _explain_empty(rows, set_aside)),
             set_aside.select(DROPPED_SCHEMA.names).cast(DROPPED_SCHEMA),
         ]
     )
@@ -301,13 +297,16 @@ def _in_order(paragraphs: pa.Table) -> pa.Table:
     starts = np.flatnonzero(np.concatenate([[True], under[1:] != under[:-1]])) if len(under) else np.array([], int)
     lengths = np.diff(np.append(starts, len(under)))
     order = np.arange(len(under)) - np.repeat(starts, lengths)
-    ids: list[str] = []
+    texts, names = texts.tolist(), paragraphs["ledger_article_id"].to_pylist()
+    kept = paragraphs["stage"].is_null().to_pylist()
+    ids = [f"{name}#{text_id(digest)}" for name, digest in zip(names, texts, strict=True)]
     seen: dict[tuple[int, int], int] = {}
-    for article, key, digest in zip(
-        paragraphs["ledger_article_id"].to_pylist(), under.tolist(), texts.tolist(), strict=True
-    ):
-        again = seen[key, digest] = seen.get((key, digest), 0) + 1
-        ids.append(f"{article}#{text_id(digest)}" + (f"-{again}" if again > 1 else ""))
+    # The kept one of several equal texts has the plain id: the duplicates elsewhere name it.
+    for at in sorted(range(len(ids)), key=lambda at: not kept[at]):
+        key = (int(under[at]), texts[at])
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] > 1:
+            ids[at] += f"-{seen[key]}"
     return (
         paragraphs.drop_columns(["order"])
         .append_column("order", pa.array(order.astype(np.int32)))
@@ -333,17 +332,19 @@ def _with_fate(paragraphs: pa.Table) -> pa.Table:
     return paragraphs
 
 
-def _explain_empty(rows: dict[int, dict[str, Any]], set_aside: pa.Table) -> None:
-    """Tell of articles without a paragraph left what took most of them."""
-    empty = {key for key, row in rows.items() if row["ledger_drop_stage"] == EMPTY}
-    reasons: dict[int, Counter[str]] = {key: Counter() for key in empty}
+def _explain_empty(rows: dict[int, dict[str, Any]], set_aside: pa.Table) -> dict[int, str]:
+    """For articles without a paragraph left, by key, what took most of them."""
+    reasons: dict[int, Counter[str]] = {
+        key: Counter() for key, row in rows.items() if row["ledger_drop_stage"] == EMPTY
+    }
     columns = (set_aside[name].to_pylist() for name in ("ledger_text_under", "stage", "reason"))
     for key, stage, reason in zip(*columns, strict=True):
-        if key in empty:
+        if key in reasons:
             reasons[key][f"{stage}: {reason}"] += 1
-    for key, counted in reasons.items():
-        told = ", ".join(f"{count} by {reason}" for reason, count in counted.most_common(3))
-        rows[key]["ledger_drop_detail"] = told or "it has no text"
+    return {
+        key: ", ".join(f"{count} by {reason}" for reason, count in counted.most_common(3)) or "it has no text"
+        for key, counted in reasons.items()
+    }
 
 
 def _count(kept: pa.Table) -> dict[int, tuple[int, int]]:
@@ -373,10 +374,21 @@ def _merged(row: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]
     return row
 
 
-def _dropped_article(row: dict[str, Any]) -> dict[str, Any]:
-    fate = {name: row[f"ledger_drop_{name}"] for name in ("stage", "reason", "detail")}
-    kept = {name: row[name] for name in ("id", "source", "file", "language")}
-    return {"unit": "article", "article_id": row["id"], "text": row["title"]} | kept | fate
+def _dropped_articles(articles: pa.Table, explained: dict[int, str]) -> pa.Table:
+    articles = articles.filter(pc.is_valid(articles["ledger_drop_stage"]))
+    details = zip(articles["key"].to_pylist(), articles["ledger_drop_detail"].to_pylist(), strict=True)
+    columns = {name: articles[name] for name in ("id", "source", "file", "language")} | {
+        "unit": pa.array(["article"] * len(articles), pa.string()),
+        "article_id": articles["id"],
+        "stage": articles["ledger_drop_stage"],
+        "reason": articles["ledger_drop_reason"],
+        "detail": pa.array([explained.get(key, detail) for key, detail in details], pa.string()),
+        "text": articles["title"].cast(pa.large_string()),
+    }
+    return pa.table(
+        [columns.get(field.name, pa.nulls(len(articles), field.type)) for field in DROPPED_SCHEMA],
+        schema=DROPPED_SCHEMA,
+    )
 
 
 def _read(folder: Path, schema: pa.Schema, columns: list[str]) -> pa.Table:

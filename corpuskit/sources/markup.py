@@ -19,7 +19,7 @@ from typing import IO, cast
 
 from lxml import etree
 
-from corpuskit.files import MAX_RECORD_BYTES
+from corpuskit.files import MAX_RECORD_BYTES, Refused
 from corpuskit.sources.typography import superscript
 
 _CHUNK = 1 << 20
@@ -159,6 +159,7 @@ def parse(record: Record) -> etree._Element:
 
     Raises:
         etree.XMLSyntaxError: the record is not well-formed, or not in its declared encoding.
+        Refused: it uses an entity of its own.
         LookupError: the declared encoding does not exist.
     """
     head_end = record.data.index(b">")
@@ -169,7 +170,16 @@ def parse(record: Record) -> etree._Element:
     except etree.XMLSyntaxError as error:
         if "ntity" not in str(error):
             raise
+    try:
         return _parse(_ENTITY.sub(_character, data), record)
+    except etree.XMLSyntaxError as error:
+        if "ntity" not in str(error) or "not defined" not in str(error):
+            raise
+        name = str(error).partition(" not defined")[0]
+        raise Refused(
+            f"{name} is no character of HTML; what a file declares itself is never expanded",
+            "put the text in the place of the entity, with a tool and from a file that you trust",
+        ) from None
 
 
 def _parse(data: bytes, record: Record) -> etree._Element:

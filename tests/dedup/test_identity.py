@@ -113,6 +113,21 @@ def test_a_record_read_twice_keeps_the_later_of_equals() -> None:
     assert joined[1].drop is None
 
 
+@given(st.permutations(range(4)))
+def test_titles_join_what_does_not_contradict_itself_in_any_order(order: list[int]) -> None:
+    base: dict[str, object] = {"title": TITLE, "year": 2019, "authors": ["Morel, Claire"]}
+    articles = [
+        article("hal:a", 40, doi="10.1/a", **base),
+        article("hal:b", 50, doi="10.1/b", pmid="555", **base),
+        article("pubmed:c", pmid="666", **base),
+        article("istex:d", **base),
+    ]
+    found = fates([articles[at] for at in order])
+    assert {name: survivor for name, (survivor, _) in found.items()} == {
+        "hal:a": "hal:a", "pubmed:c": "hal:a", "hal:b": "hal:b", "istex:d": "hal:b",
+    }  # fmt: skip
+
+
 def test_an_update_takes_back_a_record() -> None:
     deleted = article("pubmed:1", 0, pmid="1")
     deleted.mark("select", "deleted", "PubMed lists the record as deleted")

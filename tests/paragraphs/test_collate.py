@@ -130,6 +130,14 @@ def test_one_of_equal_paragraphs_survives_in_the_first_source(tmp_path: Path) ->
     assert (row["stage"], row["reason"], row["detail"]) == ("duplicate", "same_text", kept["Le même texte."])
 
 
+def test_a_duplicate_names_the_copy_that_was_kept(tmp_path: Path) -> None:
+    item = article("istex:a", "Le même texte.", "Le même texte.")
+    item.paragraphs[0].mark("kind", "note")
+    finish(tmp_path, [[(0, item), (1, article("pubmed:1", "Le même texte.", "Propre."))]])
+    survivor = next(row["id"] for row in read(tmp_path, "paragraphs") if row["article_id"] == "istex:a")
+    assert [row["detail"] for row in read(tmp_path, "dropped") if row["reason"] == "same_text"] == [survivor]
+
+
 def test_texts_that_differ_by_a_dose_are_two(tmp_path: Path) -> None:
     finish(tmp_path, [[(0, article("hal:a", "Amoxicilline 500 mg.", "Amoxicilline 1 000 mg."))]])
     assert len(read(tmp_path, "paragraphs")) == 2
@@ -181,7 +189,7 @@ def test_deduplication_can_be_left_out(tmp_path: Path, option: str) -> None:
 
 def test_shards_are_ranges_of_ids(tmp_path: Path) -> None:
     articles = [article(f"hal:{name}", f"Le texte numéro {name} compte six mots.") for name in "dacbe"]
-    shards = finish(tmp_path, [list(enumerate(articles))], words_per_shard=14)
+    shards = finish(tmp_path, [list(enumerate(articles))], words_per_shard=54)
     ids = [[row["id"] for row in pq.read_table(path).to_pylist()] for path in sorted((tmp_path / "articles").glob("*"))]
     assert (shards, ids) == (3, [["hal:a", "hal:b"], ["hal:c", "hal:d"], ["hal:e"]])
 
