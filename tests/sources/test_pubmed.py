@@ -333,7 +333,7 @@ class TestOptions:
 #: What breaks one record, and what is said of it.
 FAULTS = {
     "unclosed": (lambda record: record.replace("</ArticleTitle>", ""), "XMLSyntaxError"),
-    "entity": (lambda record: record.replace("title", "&bomb;"), "XMLSyntaxError"),
+    "entity": (lambda record: record.replace("title", "&bomb;"), "no character of HTML"),
     "bytes": (lambda record: record.replace("A title", "A \x00 title"), "XMLSyntaxError"),
     "no end": (lambda record: record.replace("</PubmedArticle>", ""), "not closed before the next one"),
     "no id": (lambda record: record.replace("PMID", "PMIX"), "without a PMID"),
