@@ -248,7 +248,8 @@ def build(
     with progress.watch(work / "progress", planned.size, log, console):
         runs.run_tasks(read_pipeline, len(planned.tasks), workers, work / "logs" / "read")
     clock.stage("read_and_clean")
-    names = list(dict.fromkeys(source.reader().source_name for source in config.sources))
+    names_by_source = names_of(config)
+    names = list(dict.fromkeys(names_by_source))
     shards = collate.decide(work, names, config.dedup.articles, config.dedup.paragraphs, config.output.words_per_shard)
     clock.stage("dedup")
     runs.run_tasks([collate.Deal(work)], len(planned.tasks), workers, work / "logs" / "deal")
@@ -270,7 +271,7 @@ def build(
         "versions": runs.versions(),
         "machine": runs.machine(),
         "inputs": [
-            {"source": names_of(config)[unit.source]} | told for unit, told in zip(planned.units, inputs, strict=True)
+            {"source": names_by_source[unit.source]} | told for unit, told in zip(planned.units, inputs, strict=True)
         ],
         "ignored": ignored,
         "outputs": _outputs(fresh),

@@ -87,9 +87,10 @@ def decide(work: Path, priority: list[str], join: bool, exact_duplicates: bool, 
     # All records of one article go to one shard, where their metadata is merged.
     together = [ids[fates[row].survivor] if row in fates else name for row, name in enumerate(ids)]
 
+    sources: list[str] = articles["source"].to_pylist()
     source_rank = {name: rank for rank, name in enumerate(priority)}
     by_preference = sorted(
-        range(len(ids)), key=lambda row: (source_rank.get(articles["source"][row].as_py(), 99), ids[row], row)
+        range(len(ids)), key=lambda row: (source_rank.get(sources[row], 99), ids[row], row)
     ) if exact_duplicates else []  # fmt: skip
     rank = np.empty(len(ids), dtype=np.int64)
     rank[by_preference] = np.arange(len(by_preference))
