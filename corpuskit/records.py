@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import pyarrow as pa
 
@@ -89,6 +89,8 @@ class Article:
     #: What the format itself declares not to be prose (references, tables, formulas), counted by name.
     skipped: Counter[str] = field(default_factory=Counter)
     drop: Drop | None = None
+    #: The words of the paragraphs, kept from step to step by :func:`corpuskit.clean.tokens.of`.
+    tokens: Any = field(default=None, repr=False, compare=False)
 
     def mark(self, stage: str, reason: str, detail: str = "") -> None:
         """Set the whole article aside; the first mark stays."""

@@ -93,7 +93,7 @@ class Flatten(PipelineStep):
             columns = {
                 name: getattr(article, name)
                 for name in Article.__slots__
-                if name not in ("id", "paragraphs", "skipped", "drop")
+                if name not in ("id", "paragraphs", "skipped", "drop", "tokens")
             }
             if self.unit == "article":
                 yield Document(text=article.text, id=article.id, metadata=columns)

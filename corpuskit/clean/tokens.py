@@ -1,0 +1,162 @@
+"""The words of several texts as arrays: what counting, repetition, near-duplicates and contamination share.
+
+The words are those of :func:`corpuskit.clean.words.words`, found for a whole article in a few array
+operations instead of one by one, and known by their hashes instead of their letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from corpuskit.clean.spans import Spans
+from corpuskit.records import Article
+
+Array = npt.NDArray[Any]
+
+_DECIMAL_MARKS = tuple(map(ord, ".,"))
+_MULTIPLIER = 0x9E6C63D0876A9A47
+_PLANE = 0x10000
+
+
+class Tokens:
+    """The words of texts, in order.
+
+    Args:
+        texts: any number of them; n-grams never reach from one into the next.
+
+    Attributes:
+        codes: code points of all texts, a line break between two of them, shape (characters,).
+        starts: where each word starts in ``codes``, shape (words,).
+        ends: where it ends, shape (words,).
+        bounds: the words of text *i* are ``bounds[i]:bounds[i + 1]``, shape (texts + 1,).
+        offsets: text *i* is ``codes[offsets[i]:offsets[i + 1] - 1]``, shape (texts + 1,).
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
+        joined = "\n".join(texts)
+        self.codes: Array = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + 1
+        self.offsets: Array = np.concatenate(([0], lengths.cumsum()))
+        self.starts, self.ends = self._words()
+        self.bounds: Array = np.searchsorted(self.starts, self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def _words(self) -> tuple[Array, Array]:
+        inside, digit = _looked_up(self.codes)
+        marks = np.flatnonzero((self.codes == _DECIMAL_MARKS[0]) | (self.codes == _DECIMAL_MARKS[1]))
+        marks = marks[(marks > 0) & (marks < len(self.codes) - 1)]
+        marks = marks[digit[marks - 1] & digit[marks + 1]]
+        cuts = marks[:0]
+        if len(marks):
+            # Letters right after the digits of a decimal number ("2,5mg") are a word of their own.
+            no_digit = np.append(np.flatnonzero(~digit), len(self.codes))
+            after = no_digit[np.searchsorted(no_digit, marks + 1)]
+            after = after[after < len(self.codes)]
+            cuts = np.unique(after[inside[after]])
+            inside[marks] = True
+        steps = np.diff(inside.view(np.int8), prepend=0, append=0)
+        starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+        if len(cuts):
+            starts, ends = np.sort(np.concatenate((starts, cuts))), np.sort(np.concatenate((ends, cuts)))
+        return starts, ends
+
+    @cached_property
+    def lengths(self) -> Array:
+        """Characters of each word."""
+        return self.ends - self.starts
+
+    @cached_property
+    def hashes(self) -> Array:
+        """A 64-bit hash of each word in lower case."""
+        return Spans(_lower()[np.minimum(self.codes, _PLANE - 1)]).hashes(self.starts, self.ends)
+
+    @cached_property
+    def numeric(self) -> Array:
+        """Whether a word holds a digit, shape (words,)."""
+        counted = np.concatenate(([0], _looked_up(self.codes)[1].cumsum()))
+        holds: Array = counted[self.ends] > counted[self.starts]
+        return holds
+
+    def ngrams(self, n: int) -> tuple[Array, Array]:
+        """The hash of every n-gram of words, well mixed, and where those of each text begin.
+
+        Returns:
+            ``hashes``, shape (n-grams,), and ``bounds``, shape (texts + 1,): the n-grams of text *i* are
+            ``hashes[bounds[i]:bounds[i + 1]]``, none where it has fewer than n words.
+        """
+        words = np.diff(self.bounds)
+        counts = np.maximum(words - n + 1, 0)
+        bounds = np.concatenate(([0], counts.cumsum()))
+        # The first word of each n-gram: those of a text follow one another.
+        first = np.arange(bounds[-1]) + np.repeat(self.bounds[:-1] - bounds[:-1], counts)
+        hashes = np.zeros(len(first), np.uint64)
+        for place in range(n):
+            hashes *= np.uint64(_MULTIPLIER)
+            hashes += self.hashes[first + place]
+        return mixed(hashes), bounds
+
+    @cached_property
+    def text_hashes(self) -> Array:
+        """A hash of each text's words in order, whatever their case and what stands between them, shape (texts,)."""
+        return mixed(Spans(self.hashes).hashes(self.bounds[:-1], self.bounds[1:]))
+
+
+def of(article: Article) -> Tokens:
+    """The tokens of all paragraphs of an article, marked or not; found once as long as no text changes."""
+    texts = [paragraph.text for paragraph in article.paragraphs]
+    if article.tokens is None or article.tokens.texts != texts:
+        article.tokens = Tokens(texts)
+    tokens: Tokens = article.tokens
+    return tokens
+
+
+def mixed(hashes: Array) -> Array:
+    """Spread every bit over all (the finaliser of MurmurHash3), a bijection on 64 bits."""
+    hashes = hashes ^ (hashes >> np.uint64(33))
+    hashes *= np.uint64(0xFF51AFD7ED558CCD)
+    hashes ^= hashes >> np.uint64(33)
+    hashes *= np.uint64(0xC4CEB9FE1A85EC53)
+    hashes ^= hashes >> np.uint64(33)
+    return hashes
+
+
+def word_hashes(words: Sequence[str]) -> Array:
+    """The hash that :attr:`Tokens.hashes` has for each of these words."""
+    tokens = Tokens(words)
+    assert len(tokens) == len(words), "each must be one word"
+    return tokens.hashes
+
+
+def _looked_up(codes: Array) -> tuple[Array, Array]:
+    """For each code point, whether it is a letter or digit, and whether it is a decimal digit."""
+    alphanumeric, decimal = _classes()
+    inside, digit = alphanumeric.take(codes, mode="clip"), decimal.take(codes, mode="clip")
+    if len(codes) and codes.max() >= _PLANE:
+        for place in np.flatnonzero(codes >= _PLANE).tolist():
+            character = chr(codes[place])
+            inside[place], digit[place] = character.isalnum(), character.isdecimal()
+    return inside, digit
+
+
+@cache
+def _classes() -> tuple[Array, Array]:
+    characters = list(map(chr, range(_PLANE)))
+    return (
+        np.fromiter(map(str.isalnum, characters), np.bool_, _PLANE),
+        np.fromiter(map(str.isdecimal, characters), np.bool_, _PLANE),
+    )
+
+
+@cache
+def _lower() -> Array:
+    """The lower case of each code point of the basic plane, where it is one code point."""
+    lowered = (chr(code).lower() for code in range(_PLANE))
+    return np.fromiter((ord(low) if len(low) == 1 else code for code, low in enumerate(lowered)), np.uint32, _PLANE)
