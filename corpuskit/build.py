@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,44 +26,25 @@ from corpuskit.clean.quality import QualityStep
 from corpuskit.clean.repetition import RepetitionStep
 from corpuskit.clean.segment import split_long
 from corpuskit.config import BuildConfig, ConfigError
+from corpuskit.dedup import contamination, decide, testsets
+from corpuskit.dedup.contamination import DecontaminateStep
+from corpuskit.dedup.parts import PartWriter
+from corpuskit.dedup.testsets import TestSetError
+from corpuskit.executors import Execution, run_tasks
 from corpuskit.files import InputFile
 from corpuskit.paragraphs import collate
 from corpuskit.paragraphs.funnel import funnel
-from corpuskit.paragraphs.parts import PartWriter
+from corpuskit.plan import Plan, PlanError, Slice, plan
 from corpuskit.records import Article
+from corpuskit.sources import sample
 from corpuskit.sources.base import SourceReader
 from corpuskit.steps import ArticleStep, to_document
 
-#: A task reads about this much, so that a large input keeps many workers busy.
-_TASK_BYTES = 128 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class BuildError(Exception):
     """A build that cannot start or that came to nothing; the message says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One input file of one source, with its number in the sorted list of all."""
-
-    source: int
-    number: int
-    file: InputFile
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a build is going to read, and in which tasks."""
-
-    config: BuildConfig
-    units: list[Unit]
-    tasks: list[list[Unit]]
-    limit: int
-
-    @property
-    def size(self) -> int:
-        """Bytes to read."""
-        return sum(unit.file.size for unit in self.units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,44 +56,6 @@ class Run:
     funnel: dict[str, Any]
     #: False when the folder already held this very build.
     worked: bool
-
-
-def plan(config: BuildConfig, workers: int = 1, limit: int = -1) -> Plan:
-    """Find the input and divide it into tasks (their number never shows in the output).
-
-    Args:
-        config: what to build.
-        workers: tasks that will run side by side.
-        limit: articles to read of each source, -1 for all.
-
-    Raises:
-        BuildError: a source's path leads nowhere.
-    """
-    units: list[Unit] = []
-    for number, source in enumerate(config.sources):
-        try:
-            files = source.reader().files()
-        except (FileNotFoundError, OSError, ValueError, ImportError) as error:
-            raise BuildError(f"sources[{number}] ({source.type}): {error}") from error
-        units += [Unit(number, len(units) + at, file) for at, file in enumerate(files)]
-    wanted = max(4 * workers, sum(unit.file.size for unit in units) // _TASK_BYTES)
-    if limit >= 0:
-        # "The first N articles of a source" means something only in one task.
-        tasks = [[unit for unit in units if unit.source == number] for number in range(len(config.sources))]
-    else:
-        tasks = _balanced(units, wanted if workers > 1 else max(1, wanted // 4))
-    return Plan(config, units, tasks, limit)
-
-
-def _balanced(units: list[Unit], wanted: int) -> list[list[Unit]]:
-    """Largest first into the emptiest task."""
-    tasks: list[list[Unit]] = [[] for _ in range(min(wanted, len(units)))]
-    loads = [0] * len(tasks)
-    for unit in sorted(units, key=lambda unit: (-unit.file.size, unit.number)):
-        emptiest = loads.index(min(loads))
-        tasks[emptiest].append(unit)
-        loads[emptiest] += unit.file.size + 1
-    return [sorted(task, key=lambda unit: unit.number) for task in tasks]
 
 
 class Read(PipelineStep):
@@ -130,19 +73,22 @@ class Read(PipelineStep):
 
     def _run(self, rank: int) -> Iterator[Document]:
         reporter = progress.Reporter(self.work / "progress", rank)
-        readers = [source.reader() for source in self.plan.config.sources]
+        config = self.plan.config
+        readers = [source.reader() for source in config.sources]
         read = {reader.source_name: Counter[str]() for reader in readers}
         left = [self.plan.limit] * len(readers)
-        for unit in self.plan.tasks[rank]:
+        for number, part, parts in self.plan.tasks[rank]:
+            unit = self.plan.units[number]
             reader = readers[unit.source]
             counts = read[reader.source_name]
-            at = 0
-            for item in reader.read_file(unit.file) if left[unit.source] else ():
+            for place, item in reader.read_slice(unit.file, part, parts) if left[unit.source] else ():
                 document = to_document(item)
                 if isinstance(item, Article):
+                    if not sample.chosen(item, config.sample):
+                        item.paragraphs.clear()
+                        item.mark("select", sample.REASON)
                     split_long(item)
-                    document.metadata["key"] = unit.number << 32 | at
-                    at += 1
+                    document.metadata["key"] = unit.number << 40 | place
                     left[unit.source] -= 1
                     counts["articles"] += 1
                     counts["paragraphs"] += len(item.paragraphs)
@@ -170,8 +116,13 @@ class Read(PipelineStep):
         reporter.tell(now)
 
 
-def steps(config: BuildConfig) -> list[ArticleStep]:
-    """The cleaning steps of a build, in order: what is not wanted first, what costs most last."""
+def steps(config: BuildConfig, contaminated: Path | None = None) -> list[ArticleStep]:
+    """The cleaning steps of a build, in order: what is not wanted first, what costs most last.
+
+    Args:
+        config: with their options.
+        contaminated: folder for what is found of the test sets.
+    """
     clean = config.clean
     kinds: list[tuple[type[ArticleStep], Any]] = [
         (KindStep, clean.kind),
@@ -182,7 +133,10 @@ def steps(config: BuildConfig) -> list[ArticleStep]:
         (QualityStep, clean.quality),
         (RepetitionStep, clean.repetition),
     ]
-    return [step(**options.model_dump()) for step, options in kinds]
+    found = [step(**options.model_dump()) for step, options in kinds]
+    if clean.decontaminate and clean.decontaminate.tests:
+        found.append(DecontaminateStep(report=contaminated, **clean.decontaminate.model_dump()))
+    return found
 
 
 def build(
@@ -193,44 +147,72 @@ def build(
     overwrite: bool = False,
     log: progress.Log = "auto",
     console: Console | None = None,
+    execution: Execution | None = None,
 ) -> Run:
-    """Build the data set.
+    """Build the data set, or go on with a build that was interrupted.
 
     Args:
         config: what to build (:func:`corpuskit.config.load` reads one from a file).
         output: folder to write; it appears with its parts whole or not at all.
-        workers: processes.
+        workers: tasks side by side.
         limit: articles to read of each source, -1 for all.
         overwrite: replace another build that is in the folder.
         log: how progress is shown, see :func:`corpuskit.progress.watch`.
         console: where.
+        execution: where tasks run (this machine unless told); its ``workers`` win over the argument.
 
     Returns:
         The finished run. An output folder that holds this very build already is returned as it is.
 
     Raises:
-        BuildError: nothing to read, another build in the folder, or not one paragraph left.
+        BuildError: nothing to read, another build in the folder, no room, or not one paragraph left.
+        corpuskit.executors.TaskFailed: a task raised or died; what was finished is kept.
         corpuskit.paragraphs.funnel.Unbalanced: a paragraph was lost, which must not happen.
     """
-    output, console = Path(output), console or Console(stderr=True)
+    output, console = Path(output).absolute(), console or Console(stderr=True)
+    execution = execution or Execution(workers=workers)
     try:
         output.mkdir(parents=True, exist_ok=True)
+        return _build(config, output, execution, limit, overwrite, log, console)
+    except (PlanError, runs.RunError, TestSetError) as error:
+        raise BuildError(str(error)) from None
     except OSError as error:
-        raise BuildError(f"{output} cannot be written: {error.strerror}; choose another folder") from None
-    started, clock = datetime.now(UTC), _Clock()
-    planned = plan(config, workers, limit)
+        if error.errno in _FULL:
+            raise BuildError(
+                f"the disk of {output} is full: make room and run the same command again; it goes on from there"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            where = error.filename or output
+            raise BuildError(f"{where} cannot be written: {error.strerror}; choose another folder") from error
+        raise
+
+
+def _build(
+    config: BuildConfig,
+    output: Path,
+    execution: Execution,
+    limit: int,
+    overwrite: bool,
+    log: progress.Log,
+    console: Console,
+) -> Run:
+    started, clock = runs.now(), _Clock()
+    planned = plan(config, execution.workers, limit)
     inputs = runs.describe_all([unit.file for unit in planned.units])
+    tests = _test_sets(config)
     decisive = {
-        "config": config.model_dump(mode="json", exclude={"sources"}),
+        "config": config.model_dump(mode="json", exclude={"sources": True, "clean": {"decontaminate": {"tests"}}}),
         # A path is where the input is, not what it is: that is in the checksums.
         "sources": [source.model_dump(mode="json") | {"path": None} for source in config.sources],
         "limit": limit,
         "inputs": [[unit.source, told] for unit, told in zip(planned.units, inputs, strict=True)],
+        "test_sets": tests,
         "versions": runs.versions(),
     }
     fingerprint = runs.fingerprint(decisive)
     clock.stage("inputs")
-    if (finished := _finished(output)) is not None:
+    finished = _finished(output)
+    if finished is not None:
         if finished.manifest["fingerprint"] == fingerprint and not overwrite:
             return _not_empty(finished)
         if not overwrite:
@@ -238,50 +220,111 @@ def build(
                 f"{output} holds another build ({finished.manifest['fingerprint'][:12]}, not {fingerprint[:12]}): "
                 "choose another folder, or replace it with --overwrite"
             )
-    elif not (output / ".work").exists() and any(output.iterdir()):
+    elif not (output / runs.WORK).exists() and any(output.iterdir()):
         raise BuildError(f"{output} holds something that is no build of corpuskit: choose another folder")
 
-    work, fresh = output / ".work", output / ".work" / "output"
-    shutil.rmtree(work, ignore_errors=True)
-    (work / "counts").mkdir(parents=True)
-    read_pipeline = [Read(planned, work), *steps(config), PartWriter(work)]
+    with runs.working(output, fingerprint) as work:
+        fresh = work / "output"
+        if not (fresh / runs.MANIFEST).exists():
+            planned = _same_tasks(planned, work)
+            accounts = _run(planned, work, fresh, execution, clock, log, console)
+            names = names_of(config)
+            manifest = {
+                "tool": "corpuskit build",
+                "fingerprint": fingerprint,
+                "started": started,
+                "seconds": clock.stages,
+                "executor": execution.kind,
+                "workers": execution.workers,
+                "limit": limit if limit >= 0 else None,
+                "config": config.model_dump(mode="json"),
+                "versions": runs.versions(),
+                "machine": runs.machine(),
+                "inputs": [
+                    {"source": names[unit.source]} | told for unit, told in zip(planned.units, inputs, strict=True)
+                ],
+                "test_sets": tests,
+                "contamination": accounts["contamination"],
+                "ignored": _counted(work, names)[1],
+                "outputs": _outputs(fresh),
+            }
+            if finished is not None:  # an empty result is worth less than the build it would replace
+                _not_empty(Run(fresh, manifest, accounts, worked=True))
+            runs.write_json(fresh / runs.MANIFEST, manifest)
+        runs.publish(fresh, output)
+        shutil.rmtree(work)
+    run = _finished(output)
+    assert run is not None
+    return _not_empty(Run(output, run.manifest, run.funnel, worked=True))
+
+
+def _run(
+    planned: Plan,
+    work: Path,
+    fresh: Path,
+    execution: Execution,
+    clock: _Clock,
+    log: progress.Log,
+    console: Console,
+) -> dict[str, Any]:
+    """All stages; one that an earlier try of this run finished is not done again."""
+    config, tasks = planned.config, len(planned.tasks)
+    near = config.dedup.near
+
+    def stage(name: str, pipeline: list[PipelineStep], tasks: int) -> None:
+        run_tasks(name, pipeline, tasks, work / "logs" / name, execution)
+
+    (work / "counts").mkdir(exist_ok=True)
     with progress.watch(work / "progress", planned.size, log, console):
-        runs.run_tasks(read_pipeline, len(planned.tasks), workers, work / "logs" / "read")
+        stage("read", [Read(planned, work), *steps(config, work / "contamination"), PartWriter(work, near)], tasks)
     clock.stage("read_and_clean")
-    names_by_source = names_of(config)
-    names = list(dict.fromkeys(names_by_source))
-    shards = collate.decide(work, names, config.dedup.articles, config.dedup.paragraphs, config.output.words_per_shard)
+    names = list(dict.fromkeys(names_of(config)))
+    rules = decide.Rules(
+        names, config.dedup.articles, config.dedup.paragraphs, near, config.dedup.boilerplate,
+        config.output.words_per_shard,
+    )  # fmt: skip
+    with progress.stage("looking for duplicates", log, console):
+        if near:
+            _once(work / "candidates.json", lambda: decide.candidates(work, rules))
+            stage("shingle", [decide.Shingle(work, near)], tasks)
+        shards = _once(work / "decided.json", lambda: decide.decide(work, rules))
     clock.stage("dedup")
-    runs.run_tasks([collate.Deal(work)], len(planned.tasks), workers, work / "logs" / "deal")
-    runs.run_tasks([collate.Collate(work, fresh)], shards, workers, work / "logs" / "collate")
-    read, ignored = _counted(work, names)
-    _gather_quarantine(work, fresh)
+    with progress.stage("writing", log, console):
+        stage("deal", [collate.Deal(work)], tasks)
+        stage("collate", [collate.Collate(work, fresh)], shards)
+        read, _ = _counted(work, names)
+        _gather_quarantine(work, fresh)
     clock.stage("write")
-    accounts = funnel(fresh, read, work)
-    runs.write_json(fresh / "funnel.json", accounts)
+    with progress.stage("counting", log, console):
+        accounts = funnel(fresh, read, work)
+        accounts["contamination"] = contamination.report(work / "contamination")
+        runs.write_json(fresh / "funnel.json", accounts)
     clock.stage("accounts")
-    manifest = {
-        "tool": "corpuskit build",
-        "fingerprint": fingerprint,
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": clock.stages,
-        "workers": workers,
-        "limit": limit if limit >= 0 else None,
-        "config": config.model_dump(mode="json"),
-        "versions": runs.versions(),
-        "machine": runs.machine(),
-        "inputs": [
-            {"source": names_by_source[unit.source]} | told for unit, told in zip(planned.units, inputs, strict=True)
-        ],
-        "ignored": ignored,
-        "outputs": _outputs(fresh),
-    }
-    runs.write_json(fresh / "manifest.json", manifest)
-    if finished is not None:  # an empty result is worth less than the build it would replace
-        _not_empty(Run(fresh, manifest, accounts, worked=True))
-    _publish(fresh, output)
-    shutil.rmtree(work)
-    return _not_empty(Run(output, manifest, accounts, worked=True))
+    return accounts
+
+
+def _once(done: Path, work: Callable[[], Any]) -> Any:
+    """What ``work`` gives, done only if no earlier try of this run left its result."""
+    if done.exists():
+        return orjson.loads(done.read_bytes())
+    result = work()
+    runs.write_json(done, result)
+    return result
+
+
+def _same_tasks(planned: Plan, work: Path) -> Plan:
+    """The plan with the tasks that this run was begun with, whatever the number of workers now."""
+    tasks = _once(work / "tasks.json", lambda: [[list(one) for one in task] for task in planned.tasks])
+    return replace(planned, tasks=[[Slice(*one) for one in task] for task in tasks])
+
+
+def _test_sets(config: BuildConfig) -> list[dict[str, Any]]:
+    """The files of the test sets, by name and content."""
+    asked = config.clean.decontaminate
+    return [
+        {"name": test.name, "files": runs.describe_all(testsets.files(test.path))}
+        for test in (asked.tests if asked else ())
+    ]
 
 
 def names_of(config: BuildConfig) -> list[str]:
@@ -302,12 +345,14 @@ class _Clock:
 
 def _finished(output: Path) -> Run | None:
     """The build that a folder holds: its manifest is the last thing written."""
+    manifest = runs.read_manifest(output)
+    if manifest is None or manifest["tool"] != "corpuskit build":
+        return None
     try:
-        manifest = orjson.loads((output / "manifest.json").read_bytes())
         accounts = orjson.loads((output / "funnel.json").read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return None
-    return Run(output, manifest, accounts, worked=False) if manifest.get("tool") == "corpuskit build" else None
+    return Run(output, manifest, accounts, worked=False)
 
 
 def _counted(work: Path, names: list[str]) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
@@ -335,22 +380,12 @@ def _outputs(folder: Path) -> list[dict[str, Any]]:
     return [runs.describe(InputFile(str(path), str(path.relative_to(folder)), path.stat().st_size)) for path in files]
 
 
-def _publish(fresh: Path, output: Path) -> None:
-    """Put the finished parts in their place, the manifest last."""
-    (output / "manifest.json").unlink(missing_ok=True)
-    for part in sorted(fresh.iterdir(), key=lambda part: (part.name == "manifest.json", part.name)):
-        target = output / part.name
-        if target.is_dir():
-            shutil.rmtree(target)
-        part.replace(target)
-
-
 def _not_empty(run: Run) -> Run:
     if run.funnel["kept"] and sum(counts["paragraphs"] for counts in run.funnel["kept"].values()):
         return run
     reasons = Counter[str]()
     for row in run.funnel["dropped"]:
-        if row["stage"] != collate.EMPTY:
+        if row["stage"] != decide.EMPTY:
             reasons[f"{row['count']} {row['unit']}s by {row['stage']}: {row['reason']}"] += row["count"]
     quarantined = sum(run.funnel["quarantined"].values())
     told = [reason for reason, _ in reasons.most_common(5)] + ([f"{quarantined} in quarantine"] if quarantined else [])

@@ -24,8 +24,12 @@ from corpuskit.clean.mask import MaskOptions
 from corpuskit.clean.ocr import OcrOptions
 from corpuskit.clean.quality import QualityOptions
 from corpuskit.clean.repetition import RepetitionOptions
+from corpuskit.dedup.boilerplate import BoilerplateOptions
+from corpuskit.dedup.contamination import DecontaminateOptions
+from corpuskit.dedup.near import NearOptions
 from corpuskit.sources import READERS
 from corpuskit.sources.base import SourceOptions, SourceReader
+from corpuskit.sources.sample import SampleOptions
 from corpuskit.steps import StepOptions
 
 
@@ -70,6 +74,7 @@ class CleanConfig(StepOptions):
     ocr: OcrOptions = OcrOptions()
     quality: QualityOptions = QualityOptions()
     repetition: RepetitionOptions = RepetitionOptions()
+    decontaminate: DecontaminateOptions | None = Field(None, description="test sets to keep out of the corpus")
 
 
 class DedupConfig(StepOptions):
@@ -77,13 +82,19 @@ class DedupConfig(StepOptions):
 
     articles: bool = Field(True, description="join records of one article by id, then title, year and first author")
     paragraphs: bool = Field(True, description="keep one of several paragraphs with exactly the same text")
+    near: NearOptions | None = Field(
+        NearOptions(), description="keep one of several articles, and paragraphs, with nearly the same text; null: all"
+    )
+    boilerplate: BoilerplateOptions | None = Field(
+        BoilerplateOptions(), description="drop short paragraphs that stand in many articles; null: keep them"
+    )
 
 
 class OutputConfig(StepOptions):
     """How the data set is laid out."""
 
     words_per_shard: int = Field(
-        25_000_000, gt=0, description="words read for one shard, kept or not; about 150 MB of text"
+        10_000_000, gt=0, description="words read for one shard, kept or not; about 60 MB of text"
     )
 
 
@@ -92,6 +103,7 @@ class BuildConfig(StepOptions):
 
     language: str = Field("fr", description="ISO 639-1 code of the language to keep, or `any`")
     sources: list[Source] = Field(min_length=1, description="where the text comes from; earlier ones win ties")
+    sample: SampleOptions = Field(SampleOptions(), description="a random share of the articles: all unless asked")
     clean: CleanConfig = CleanConfig()
     dedup: DedupConfig = DedupConfig()
     output: OutputConfig = OutputConfig()
@@ -149,7 +161,17 @@ def load(path: str | Path) -> BuildConfig:
     for source in given if isinstance(given, list) else ():
         if isinstance(source, dict) and isinstance(source.get("path"), str) and "://" not in source["path"]:
             source["path"] = str(path.parent / Path(source["path"]).expanduser())
+    _resolve(content.get("clean"), path.parent)
     return validate(content, str(path))
+
+
+def _resolve(clean: Any, folder: Path) -> None:
+    """Take the paths of test sets from a folder."""
+    asked = clean.get("decontaminate") if isinstance(clean, dict) else None
+    tests = asked.get("tests") if isinstance(asked, dict) else None
+    for test in tests if isinstance(tests, list) else ():
+        if isinstance(test, dict) and isinstance(test.get("path"), str):
+            test["path"] = str(folder / Path(test["path"]).expanduser())
 
 
 def validate(content: dict[str, Any], where: str = "the configuration") -> BuildConfig:

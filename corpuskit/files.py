@@ -134,6 +134,20 @@ def _fixed_parts(pattern: str) -> Iterator[str]:
         yield part
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A member of an archive that is not opened yet, or the stream of a file that holds only one.
+
+    ``name`` is that of :class:`Member`, but taken from the name alone: what does not hold the compression
+    that its suffix promises keeps the suffix once it is opened. ``alone`` says that nothing else is in
+    the file. ``members`` opens it when it is run, and gives one :class:`Member`.
+    """
+
+    name: str
+    alone: bool
+    members: Iterator[Member]
+
+
 def members(file: InputFile, on_bytes: Callable[[int], None] | None = None) -> Iterator[Member]:
     """Open a file and walk what is in it.
 
@@ -146,10 +160,22 @@ def members(file: InputFile, on_bytes: Callable[[int], None] | None = None) -> I
             of an archive is told by that member alone.
         OSError: it cannot be opened or read.
     """
+    for entry in entries(file, on_bytes):
+        yield from entry.members
+
+
+def entries(file: InputFile, on_bytes: Callable[[int], None] | None = None) -> Iterator[Entry]:
+    """Open a file and list what is in it: an entry is opened before the next one is asked for, or passed over.
+
+    What is passed over in a zip archive is not read, in a tar archive it is read and thrown away. Which
+    entries are opened changes neither the others nor the faults of the file as a whole.
+
+    Args and errors are those of :func:`members`.
+    """
     with _open(file.path) as opened:
         counted = _Counted(opened, on_bytes)
         raw = io.BufferedReader(counted, 1 << 20)
-        yield from _members(Member(file.name, file.size, cast(IO[bytes], raw)), counted, depth=0)
+        yield from _entries(Member(file.name, file.size, cast(IO[bytes], raw)), lambda: counted.count)
 
 
 def _open(path: str) -> IO[bytes]:
@@ -158,32 +184,42 @@ def _open(path: str) -> IO[bytes]:
     return cast(IO[bytes], LocalFileSystem().open(path, "rb") if local else fsspec.open(path, "rb").open())
 
 
-def _members(member: Member, counted: _Counted, depth: int, layers: int = 0) -> Iterator[Member]:
-    stream = cast(io.BufferedReader, member.stream)
-    head = stream.peek(6)[:6]
-    if not head:
-        yield replace(member, refused="the file is empty")
-    elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        if depth:
-            yield replace(member, refused="an archive inside an archive")
-        elif layers:
-            yield replace(member, refused="a zip archive inside a compression: decompress it first")
-        else:
-            yield from _zip_members(member, counted)
-    elif (expanded := _decompressed(member, head)) is not None:
-        if layers == _MAX_LAYERS:
-            yield replace(member, refused=f"compressed more than {_MAX_LAYERS} times over")
+def _entries(file: Member, packed: Callable[[], int]) -> Iterator[Entry]:
+    member = _unpacked(file, packed)
+    if not member.refused and _is_zip(member):
+        if member is file:
+            yield from _zip_entries(member)
             return
-        bounded = io.BufferedReader(_Bounded(expanded, counted), 1 << 18)
-        inner = Member(_without_suffix(member.name), 0, cast(IO[bytes], bounded))
-        yield from _members(inner, counted, depth, layers + 1)
-    elif member.name.lower().endswith(".tar"):
-        if depth:
-            yield replace(member, refused="an archive inside an archive")
-        else:
-            yield from _tar_members(member, counted)
-    else:
-        yield member
+        member = replace(member, refused="a zip archive inside a compression: decompress it first")
+    elif not member.refused and _is_tar(member):
+        yield from _tar_entries(member, packed)
+        return
+    yield Entry(member.name, True, iter((member,)))
+
+
+def _unpacked(member: Member, packed: Callable[[], int]) -> Member:
+    """A member without its compressions, which the first bytes tell. ``packed`` counts what was read of it."""
+    for _ in range(_MAX_LAYERS + 1):
+        head = _head(member)
+        if not head:
+            return replace(member, refused="the file is empty")
+        if (expanded := _decompressed(member, head)) is None:
+            return member
+        bounded = io.BufferedReader(_Bounded(expanded, packed), 1 << 18)
+        member = Member(_without_suffix(member.name), 0, cast(IO[bytes], bounded))
+    return replace(member, refused=f"compressed more than {_MAX_LAYERS} times over")
+
+
+def _head(member: Member) -> bytes:
+    return cast(io.BufferedReader, member.stream).peek(6)[:6]
+
+
+def _is_zip(member: Member) -> bool:
+    return _head(member).startswith((b"PK\x03\x04", b"PK\x05\x06"))
+
+
+def _is_tar(member: Member) -> bool:
+    return member.name.lower().endswith(".tar")
 
 
 def _decompressed(member: Member, head: bytes) -> gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile | None:
@@ -204,7 +240,14 @@ def _without_suffix(name: str) -> str:
     return name
 
 
-def _zip_members(archive: Member, counted: _Counted) -> Iterator[Member]:
+def _without_suffixes(name: str) -> str:
+    while (shorter := _without_suffix(name)) != name:
+        name = shorter
+    return name
+
+
+def _zip_entries(archive: Member) -> Iterator[Entry]:
+    size = archive.size or archive.stream.seek(0, io.SEEK_END)
     try:
         opened = zipfile.ZipFile(archive.stream)
     except zipfile.BadZipFile as error:
@@ -212,52 +255,58 @@ def _zip_members(archive: Member, counted: _Counted) -> Iterator[Member]:
     total = 0
     with opened:
         if not opened.infolist():
-            yield replace(archive, refused="the archive is empty")
-        for info in opened.infolist():
-            if info.is_dir():
-                continue
+            yield Entry(archive.name, True, iter((replace(archive, refused="the archive is empty"),)))
+        infos = [info for info in opened.infolist() if not info.is_dir()]
+        for info in infos:
             member = Member(f"{archive.name}!/{_printable(info.filename)}", info.file_size, io.BytesIO())
             grown = total + info.file_size
+            found = iter((member,))
             if refused := _refuse_name(info.filename):
-                yield replace(member, refused=refused)
+                member.refused = refused
             elif info.flag_bits & 1:
-                yield replace(member, refused="the archive member is encrypted")
-            elif _expands(info.file_size, info.compress_size) or _expands(grown, archive.size or counted.count):
+                member.refused = "the archive member is encrypted"
+            elif _expands(info.file_size, info.compress_size) or _expands(grown, size):
                 problem = (
                     f"{info.compress_size:,} bytes would expand to {info.file_size:,}, {grown:,} with those before"
                 )
-                yield replace(member, refused=f"a zip bomb: {problem}")
+                member.refused = f"a zip bomb: {problem}"
             else:
                 total = grown
-                yield from _inside(member, partial(opened.open, info), counted)
+                # Not what was read of the archive so far: that depends on the members that were passed over.
+                found = _inside(member, partial(opened.open, info), partial(int, info.compress_size))
+            yield Entry(_without_suffixes(member.name), len(infos) == 1, found)
 
 
-def _tar_members(archive: Member, counted: _Counted) -> Iterator[Member]:
+def _tar_entries(archive: Member, packed: Callable[[], int]) -> Iterator[Entry]:
     try:
         with tarfile.open(fileobj=archive.stream, mode="r|", tarinfo=_TarHeader) as opened:
             for info in opened:
                 if info.isdir():
                     continue
                 member = Member(f"{archive.name}!/{_printable(info.name)}", info.size, io.BytesIO())
+                found = iter((member,))
                 if refused := _refuse_name(info.name):
-                    yield replace(member, refused=refused)
+                    member.refused = refused
                 elif not info.isreg() or info.issparse():
-                    yield replace(member, refused="a link, device or sparse file, not a plain one")
+                    member.refused = "a link, device or sparse file, not a plain one"
                 else:
-                    yield from _inside(member, partial(opened.extractfile, info), counted)
+                    found = _inside(member, partial(opened.extractfile, info), packed)
+                yield Entry(_without_suffixes(member.name), False, found)
                 # tarfile keeps every header it has met; a long archive would grow without end.
                 opened.members = []  # type: ignore[attr-defined]
     except tarfile.TarError as error:
         raise _damaged_tar(error) from error
 
 
-def _inside(member: Member, open_member: Callable[[], IO[bytes] | None], counted: _Counted) -> Iterator[Member]:
+def _inside(member: Member, opened: Callable[[], IO[bytes] | None], packed: Callable[[], int]) -> Iterator[Member]:
     """What a member of an archive holds; a fault in it is its own."""
     try:
-        with cast(IO[bytes], open_member()) as stream:
+        with cast(IO[bytes], opened()) as stream:
             buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(Any, stream))
             member.stream = cast(IO[bytes], buffered)
-            yield from _members(member, counted, depth=1)
+            inner = _unpacked(member, packed)
+            nested = not inner.refused and (_is_zip(inner) or _is_tar(inner))
+            yield replace(inner, refused="an archive inside an archive") if nested else inner
     except Exception as error:
         name = "" if isinstance(error, Refused) else f"{type(error).__name__}: "
         yield replace(member, refused=f"{name}{error}")
@@ -319,25 +368,31 @@ class _Counted(io.RawIOBase):
 
 
 class _Bounded(io.RawIOBase):
-    """A decompressed stream that stops when it grows out of proportion."""
+    """A decompressed stream that stops when it grows out of proportion. A fault stays: it is met again and again."""
 
-    def __init__(self, inner: gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile, counted: _Counted) -> None:
-        self._inner, self._counted, self._count = inner, counted, 0
+    def __init__(self, inner: gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile, packed: Callable[[], int]) -> None:
+        self._inner, self._packed, self._count = inner, packed, 0
+        self._fault: Refused | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+        if self._fault:
+            raise self._fault
         try:
             # Not read: where the data breaks off, that would lose what it had before.
             data = self._inner.read1(len(buffer))
         except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-            raise Refused(f"the compressed data is cut off or damaged: {error}", "get the file again") from error
+            problem = f"the compressed data is cut off or damaged: {error}"
+            self._fault = Refused(problem, "get the file again")
+            raise self._fault from error
         buffer[: len(data)] = data
         self._count += len(data)
-        if _expands(self._count, self._counted.count):
-            raise Refused(
-                f"a decompression bomb: {self._counted.count:,} bytes expanded to more than {self._count:,}",
+        if _expands(self._count, packed := self._packed()):
+            self._fault = Refused(
+                f"a decompression bomb: {packed:,} bytes expanded to more than {self._count:,}",
                 "if it is genuine, decompress it yourself and give the plain file",
             )
+            raise self._fault
         return len(data)

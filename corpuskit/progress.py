@@ -87,6 +87,20 @@ def watch(folder: Path, size: int, log: Log, console: Console, every: float = 10
             thread.join()
 
 
+@contextmanager
+def stage(name: str, log: Log, console: Console) -> Iterator[None]:
+    """Show that a stage is under way while the block runs, as :func:`watch` does; "json" says when it is done."""
+    start = time.monotonic()
+    if log == "rich" or (log == "auto" and console.is_terminal):
+        with console.status(name):
+            yield
+    else:
+        yield
+        if log == "json":
+            line = {"event": "stage", "stage": name, "seconds": round(time.monotonic() - start, 1)}
+            sys.stderr.write(orjson.dumps(line).decode() + "\n")
+
+
 def _draw(folder: Path, size: int, stop: threading.Event, console: Console, every: float) -> None:
     columns = (
         TextColumn("reading"),

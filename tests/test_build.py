@@ -16,6 +16,7 @@ import pytest
 from corpuskit import build as building
 from corpuskit.build import BuildError, build
 from corpuskit.config import BuildConfig, load, validate
+from corpuskit.dedup import decide
 from corpuskit.paragraphs import collate
 from corpuskit.paragraphs.funnel import Unbalanced
 
@@ -163,7 +164,7 @@ def test_another_build_is_not_overwritten_unasked(tmp_path: Path) -> None:
     build(jsonl(source), tmp_path / "out")
     with pytest.raises(BuildError, match=r"holds another build .* --overwrite"):
         build(jsonl(source, language="any"), tmp_path / "out")
-    rows(source, FRENCH, FRENCH + " Fin.")
+    rows(source, FRENCH, FRENCH.replace("deux jours", "trois jours"))
     with pytest.raises(BuildError, match="holds another build"):
         build(jsonl(source), tmp_path / "out")
     assert build(jsonl(source), tmp_path / "out", overwrite=True).worked
@@ -234,7 +235,7 @@ def test_a_lost_paragraph_fails_the_build(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(collate, "collate", lossy)
     with pytest.raises(Unbalanced, match="jsonl: 2 paragraphs were read, but 1 were kept and 0 dropped"):
-        build(jsonl(rows(tmp_path / "in", FRENCH, FRENCH + " Fin.")), tmp_path / "out")
+        build(jsonl(rows(tmp_path / "in", FRENCH, FRENCH.replace("deux", "trois"))), tmp_path / "out")
     assert not (tmp_path / "out/manifest.json").exists()
 
 
@@ -242,7 +243,7 @@ def test_an_interrupted_build_leaves_nothing_that_looks_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = jsonl(rows(tmp_path / "in", FRENCH))
-    monkeypatch.setattr(collate, "decide", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(decide, "decide", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build(config, tmp_path / "out")
     monkeypatch.undo()

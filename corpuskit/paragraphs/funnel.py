@@ -25,8 +25,11 @@ STAGES = [
     "ocr",
     "quality",
     "repetition",
+    "contamination",
     "join",
+    "boilerplate",
     "duplicate",
+    "near",
     "empty",
 ]
 
@@ -192,15 +195,15 @@ def stage_table(report: dict[str, Any]) -> Table:
     for stage in report["stages"]:
         reasons: Counter[str] = Counter()
         for row in report["dropped"]:
-            if row["stage"] == stage["stage"] and row["unit"] == _judged(stage["stage"]):
+            if row["stage"] == stage["stage"] and row["unit"] == _judged(stage["stage"], row["reason"]):
                 reasons[row["reason"]] += row["count"]
         described = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
         table.add_row(stage["stage"], *(f"{stage[name]:,}" for name in ("articles", "paragraphs", "words")), described)
     return table
 
 
-def _judged(stage: str) -> str:
-    return "article" if stage in ("select", "join", "empty") else "paragraph"
+def _judged(stage: str, reason: str) -> str:
+    return "article" if stage in ("select", "join", "empty") or reason == "near_article" else "paragraph"
 
 
 def source_table(report: dict[str, Any]) -> Table:

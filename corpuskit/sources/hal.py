@@ -17,7 +17,8 @@ from corpuskit import identifiers
 from corpuskit.files import Member, Refused
 from corpuskit.records import Article, Paragraph, Quarantined
 from corpuskit.sources import markup, tei
-from corpuskit.sources.base import SourceOptions, SourceReader
+from corpuskit.sources.base import Items, SourceOptions, SourceReader
+from corpuskit.sources.markup import Record
 
 #: Where the first record of an export must have begun: its header is 2 to 4 KB long.
 _HEAD = 1 << 16
@@ -49,34 +50,33 @@ class HalReader(SourceReader):
     suffixes = (".xml", ".tei")
     Options: ClassVar[type[HalOptions]] = HalOptions
 
-    def read(self, member: Member) -> Iterator[Article | Quarantined]:
+    def read(self, member: Member) -> Iterator[Items]:
         peeked = _Peeked(cast(io.BufferedReader, member.stream))
         stream = cast(IO[bytes], peeked)
         start = peeked.head.replace(b"\0", b"")  # as good as decoding UTF-16, for ASCII names
         if b"<biblFull" in start:
-            yield from self._each(member, stream, "biblFull", self._record)
+            for record in markup.records(stream, "biblFull"):
+                yield self._item(member, record, self._record)
         elif b"<TEI" in start:
-            yield from self._each(member, stream, "TEI", self._full_text)
+            for record in markup.records(stream, "TEI"):
+                yield self._item(member, record, self._full_text)
         else:
             raise Refused(
                 "neither HAL records (<biblFull>) nor a full text in TEI (<TEI>)",
                 "export from HAL with wt=xml-tei, or convert the PDF with GROBID's processFulltextDocument",
             )
 
-    def _each(
-        self, member: Member, stream: IO[bytes], tag: str, read: Callable[[Member, int, etree._Element], Article]
+    def _item(
+        self, member: Member, record: Record, read: Callable[[Member, int, etree._Element], Article]
     ) -> Iterator[Article | Quarantined]:
-        for record in markup.records(stream, tag):
-            item: Article | Quarantined
-            try:
-                if record.error:
-                    raise Refused(record.error)
-                record.data = record.data.replace(_REDECLARED, b"")
-                item = read(member, record.number, markup.parse(record))
-            except Exception as error:
-                hint = getattr(error, "hint", "") or f"look at byte {record.offset:,} of the file"
-                item = self.quarantine(member.name, error, str(record.number), hint)
-            yield item
+        try:
+            if record.error:
+                raise Refused(record.error)
+            record.data = record.data.replace(_REDECLARED, b"")
+            yield read(member, record.number, markup.parse(record))
+        except Exception as error:
+            hint = getattr(error, "hint", "") or f"look at byte {record.offset:,} of the file"
+            yield self.quarantine(member.name, error, str(record.number), hint)
 
     def _record(self, member: Member, number: int, record: etree._Element) -> Article:
         idnos = tei.idnos(record)

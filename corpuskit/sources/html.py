@@ -18,9 +18,9 @@ from lxml import etree
 
 from corpuskit import identifiers
 from corpuskit.files import Member, Refused
-from corpuskit.records import Article, Kind, Paragraph, Quarantined
+from corpuskit.records import Article, Kind, Paragraph
 from corpuskit.sources import markup
-from corpuskit.sources.base import SourceReader
+from corpuskit.sources.base import Items, SourceReader
 
 _DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -52,7 +52,10 @@ class HtmlReader(SourceReader):
     source = "html"
     suffixes = (".html", ".htm", ".xhtml")
 
-    def read(self, member: Member) -> Iterator[Article | Quarantined]:
+    def read(self, member: Member) -> Iterator[Items]:
+        yield self._page(member)
+
+    def _page(self, member: Member) -> Iterator[Article]:
         yield self._article(member.name, decode(member.read()))
 
     def _article(self, file: str, page: str) -> Article:

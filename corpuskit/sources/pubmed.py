@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lxml import etree
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from corpuskit import identifiers
 from corpuskit.files import Member, Refused
 from corpuskit.records import Article, Paragraph, Quarantined
 from corpuskit.sources import jats, markup
-from corpuskit.sources.base import SourceOptions, SourceReader
+from corpuskit.sources.base import Items, Languages, SourceOptions, SourceReader
+from corpuskit.sources.markup import Record
 
 
 class PubmedOptions(SourceOptions):
@@ -30,19 +31,11 @@ class PubmedOptions(SourceOptions):
     document_types: list[str] = Field(
         [], description="types of MEDLINE (`Case Reports`) and of JATS (`case-report`) to keep, [] for all"
     )
-    languages: list[str] = Field(
+    languages: Languages = Field(
         [],
         description="keep what declares one of these languages, for itself or a part such as a second abstract, "
         "or none at all; [] for all",
     )
-
-    @field_validator("languages")
-    @classmethod
-    def _known_codes(cls, values: list[str]) -> list[str]:
-        for value in values:
-            if not identifiers.language(value):
-                raise ValueError(f"{value!r} is no language code; write 'fr' or 'fre', for example")
-        return [identifiers.language(value) for value in values]
 
 
 class PubmedReader(SourceReader):
@@ -56,22 +49,29 @@ class PubmedReader(SourceReader):
     suffixes = (".xml", ".nxml")
     Options: ClassVar[builtins.type[SourceOptions]] = PubmedOptions
 
-    def read(self, member: Member) -> Iterator[Article | Quarantined]:
+    def read(self, member: Member) -> Iterator[Items]:
         for record in markup.records(member.stream, *_LAYOUTS, "DeleteCitation", "article"):
-            number, hint = str(record.number), f"the record begins at byte {record.offset:,}"
-            if record.error:
-                neither = record.error.startswith("no <")
-                hint = "only MEDLINE and JATS XML are read as PubMed" if neither else hint
-                yield self.quarantine(member.name, record.error, number, hint)
-                continue
-            try:
-                root = markup.parse(record)
-                if root.tag == "DeleteCitation":
-                    yield from self._deleted(root, member.name, record.number)
-                else:
-                    yield self._article(root, member.name, record.number)
-            except Exception as error:
-                yield self.quarantine(member.name, error, number, hint)
+            if record.data.startswith(b"<DeleteCitation"):
+                # Each of the thousands that it may list counts as a record.
+                yield from zip(self._items(record, member.name))
+            else:
+                yield self._items(record, member.name)
+
+    def _items(self, record: Record, file: str) -> Iterator[Article | Quarantined]:
+        number, hint = str(record.number), f"the record begins at byte {record.offset:,}"
+        if record.error:
+            neither = record.error.startswith("no <")
+            hint = "only MEDLINE and JATS XML are read as PubMed" if neither else hint
+            yield self.quarantine(file, record.error, number, hint)
+            return
+        try:
+            root = markup.parse(record)
+            if root.tag == "DeleteCitation":
+                yield from self._deleted(root, file, record.number)
+            else:
+                yield self._article(root, file, record.number)
+        except Exception as error:
+            yield self.quarantine(file, error, number, hint)
 
     def _article(self, root: etree._Element, file: str, number: int) -> Article:
         describe, fill = (jats.article, jats.paragraphs) if root.tag == "article" else (_describe, _fill)

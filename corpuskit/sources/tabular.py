@@ -22,9 +22,11 @@ from pydantic import Field, field_validator
 from corpuskit import files, identifiers
 from corpuskit.files import Member, Refused
 from corpuskit.records import Article, Paragraph, Quarantined
-from corpuskit.sources.base import SourceOptions, SourceReader
+from corpuskit.sources.base import Items, SourceOptions, SourceReader
 
 Row = dict[str, Any]
+#: Rows with their numbers in the file, from 0, or what is wrong with them.
+Rows = Iterator[tuple[int, Row | Refused]]
 
 _CHUNK = 1 << 20
 #: Rows of Parquet that are in memory at once.
@@ -166,17 +168,21 @@ class _RowReader(SourceReader):
     """
 
     @abstractmethod
-    def rows(self, member: Member) -> Iterator[tuple[int, Row | Refused]]:
-        """The number of each row in its file, from 0, and the row or what is wrong with it."""
+    def rows(self, member: Member) -> Iterator[Rows]:
+        """The rows of a stream, one or a few at a time, parsed when they are asked for."""
 
-    def read(self, member: Member) -> Iterator[Article | Quarantined]:
-        for number, row in self.rows(member):
+    def read(self, member: Member) -> Iterator[Items]:
+        for rows in self.rows(member):
+            yield self._items(rows, member.name)
+
+    def _items(self, rows: Rows, file: str) -> Iterator[Article | Quarantined]:
+        for number, row in rows:
             try:
                 if isinstance(row, Refused):
                     raise row
-                yield self._article(row, member.name, number)
-            except Refused as error:
-                yield self.quarantine(member.name, error, record=str(number))
+                yield self._article(row, file, number)
+            except Exception as error:
+                yield self.quarantine(file, error, record=str(number))
 
     def _article(self, row: Row, file: str, number: int) -> Article:
         values = self._values(row)
@@ -221,12 +227,12 @@ class JsonlReader(_RowReader):
     suffixes = (".jsonl", ".ndjson", ".json")
     Options = RowOptions
 
-    def rows(self, member: Member) -> Iterator[tuple[int, Row | Refused]]:
+    def rows(self, member: Member) -> Iterator[Rows]:
         if cast(Any, member.stream).peek(2).startswith(_UTF16):
             raise Refused("UTF-16, but JSON is UTF-8 (RFC 8259)", "convert it: iconv -f UTF-16 -t UTF-8")
         if member.name.lower().endswith(".json"):
             return _json_rows(member.stream)
-        return _line_rows(member.stream)
+        return (_line_row(number, line) for number, line in _lines(member.stream))
 
 
 class ParquetReader(_RowReader):
@@ -237,7 +243,7 @@ class ParquetReader(_RowReader):
     suffixes = (".parquet",)
     Options = RowOptions
 
-    def rows(self, member: Member) -> Iterator[tuple[int, Row | Refused]]:
+    def rows(self, member: Member) -> Iterator[Rows]:
         if "!/" in member.name or not member.stream.seekable():
             raise Refused("Parquet needs random access, which archives and compression take away", "unpack it")
         table = pq.ParquetFile(member.stream, pre_buffer=False, buffer_size=_CHUNK)
@@ -247,10 +253,8 @@ class ParquetReader(_RowReader):
             raise Refused(f"there is no column {self.options.text_column!r}, only {found}", "set text_column")
         number = 0
         for batch in table.iter_batches(_BATCH, columns=present, use_threads=False):
-            columns = [_without_dates(column) for column in batch.columns]
-            for row in pa.RecordBatch.from_arrays(columns, batch.schema.names).to_pylist():
-                yield number, row
-                number += 1
+            yield _batch_rows(batch, number)
+            number += batch.num_rows
 
 
 class TextReader(_RowReader):
@@ -261,16 +265,22 @@ class TextReader(_RowReader):
     suffixes = (".txt",)
     Options = FileOptions
 
-    def rows(self, member: Member) -> Iterator[tuple[int, Row | Refused]]:
+    def rows(self, member: Member) -> Iterator[Rows]:
         if self.options.unit == "file":
-            row = self._row(member.read())
-            yield 0, row if isinstance(row, Refused) else {"id": _stem(member.name)} | row
+            yield self._whole(member)
             return
         ascii_kept = "\n".encode(self.options.encoding).removeprefix(codecs.BOM_UTF8) == b"\n"
         if not ascii_kept or cast(Any, member.stream).peek(2).startswith(_UTF16):
             raise Refused("UTF-16 cannot be cut into lines before it is decoded", "convert it to UTF-8")
         for number, line in _lines(member.stream):
-            yield number, line if isinstance(line, Refused) else self._row(line)
+            yield self._line(number, line)
+
+    def _whole(self, member: Member) -> Rows:
+        row = self._row(member.read())
+        yield 0, row if isinstance(row, Refused) else {"id": _stem(member.name)} | row
+
+    def _line(self, number: int, line: bytes | Refused) -> Rows:
+        yield number, line if isinstance(line, Refused) else self._row(line)
 
     def _row(self, data: bytes) -> Row | Refused:
         encoding = "utf-16" if data.startswith(_UTF16) else self.options.encoding
@@ -317,9 +327,8 @@ def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | Refused]]:
         number += 1
 
 
-def _line_rows(stream: IO[bytes]) -> Iterator[tuple[int, Row | Refused]]:
-    for number, line in _lines(stream):
-        yield number, line if isinstance(line, Refused) else _json_row(line, number)
+def _line_row(number: int, line: bytes | Refused) -> Rows:
+    yield number, line if isinstance(line, Refused) else _json_row(line, number)
 
 
 def _json_row(line: bytes, number: int) -> Row | Refused:
@@ -348,20 +357,20 @@ def _mended(value: Any) -> Any:
     return json.loads(_SURROGATE.sub("\ufffd", plain)) if _SURROGATE.search(plain) else value
 
 
-def _json_rows(stream: IO[bytes]) -> Iterator[tuple[int, Row | Refused]]:
+def _json_rows(stream: IO[bytes]) -> Iterator[Rows]:
     """The rows of a ``.json`` file: lines of objects when the first line is one, else any objects in turn."""
     first = b""
     if not cast(Any, stream).peek(_CHUNK).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
         first = stream.readline(files.MAX_RECORD_BYTES)
-        row = _json_row(first, 0)
-        if not isinstance(row, Refused):
-            yield 0, row
-            yield from ((number + 1, row) for number, row in _line_rows(stream))
+        if not isinstance(_json_row(first, 0), Refused):
+            yield _line_row(0, first)
+            for number, line in _lines(stream):
+                yield _line_row(number + 1, line)
             return
     yield from _object_rows(stream, first)
 
 
-def _object_rows(stream: IO[bytes], head: bytes) -> Iterator[tuple[int, Row | Refused]]:
+def _object_rows(stream: IO[bytes], head: bytes) -> Iterator[Rows]:
     """The objects of an array, or one after the other, read as they come.
 
     Raises:
@@ -386,8 +395,17 @@ def _object_rows(stream: IO[bytes], head: bytes) -> Iterator[tuple[int, Row | Re
             else:
                 return
         else:
-            yield number, _object(_mended(value))
+            yield _object_row(number, value)
             number += 1
+
+
+def _object_row(number: int, value: Any) -> Rows:
+    yield number, _object(_mended(value))
+
+
+def _batch_rows(batch: pa.RecordBatch, first: int) -> Rows:
+    columns = [_without_dates(column) for column in batch.columns]
+    yield from enumerate(pa.RecordBatch.from_arrays(columns, batch.schema.names).to_pylist(), first)
 
 
 def _without_dates(column: pa.Array) -> pa.Array:

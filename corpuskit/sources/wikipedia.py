@@ -23,7 +23,7 @@ from corpuskit import identifiers
 from corpuskit.files import Member, Refused
 from corpuskit.records import Article, Drop, Quarantined
 from corpuskit.sources import markup, wikitext
-from corpuskit.sources.base import SourceOptions, SourceReader
+from corpuskit.sources.base import Items, SourceOptions, SourceReader
 from corpuskit.sources.markup import Record
 
 # Regular expressions, matched anywhere in a name, without case and accents.
@@ -149,17 +149,20 @@ class WikipediaReader(SourceReader):
         # Dumps in parts are named "…-pages-articles1.xml-p1p306134".
         return super().reads(re.sub(r"\.xml-p\d+p\d+$", ".xml", name.lower()))
 
-    def read(self, member: Member) -> Iterator[Article | Quarantined]:
+    def read(self, member: Member) -> Iterator[Items]:
         stream = _Peeked(cast(io.BufferedReader, member.stream))
         wiki = self.options.language or _wiki(member.name, stream.head)
         selection = _Selection(self.options)
         for record in markup.records(cast(IO[bytes], stream), "page"):
-            try:
-                if record.error:
-                    raise Refused(record.error)
-                yield self._article(record, member.name, wiki, selection)
-            except Exception as error:
-                yield self.quarantine(member.name, error, record=_name(record))
+            yield self._page(record, member.name, wiki, selection)
+
+    def _page(self, record: Record, file: str, wiki: str, selection: _Selection) -> Iterator[Article | Quarantined]:
+        try:
+            if record.error:
+                raise Refused(record.error)
+            yield self._article(record, file, wiki, selection)
+        except Exception as error:
+            yield self.quarantine(file, error, record=_name(record))
 
     def _article(self, record: Record, file: str, wiki: str, selection: _Selection) -> Article:
         head = _HEAD.search(record.data)

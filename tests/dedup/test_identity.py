@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpuskit.dedup import identity
-from corpuskit.paragraphs.parts import ARTICLE_PART, article_row
+from corpuskit.dedup.parts import ARTICLE_PART, article_row
 from corpuskit.records import Article, Paragraph
 
 PRIORITY = ["istex", "hal", "pubmed"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,8 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corpuskit.dedup import decide
+from corpuskit.dedup.boilerplate import BoilerplateOptions
+from corpuskit.dedup.decide import Rules
+from corpuskit.dedup.near import NearOptions
+from corpuskit.dedup.parts import PartWriter
 from corpuskit.paragraphs import collate
-from corpuskit.paragraphs.parts import PartWriter
 from corpuskit.records import ARTICLE_SCHEMA, DROPPED_SCHEMA, PARAGRAPH_SCHEMA, Article, Paragraph
 from corpuskit.steps import to_document
 
@@ -21,7 +26,7 @@ def article(id: str, *texts: str, **columns: object) -> Article:
     return Article(id=id, source=id.split(":")[0], file="f.xml", paragraphs=paragraphs, **columns)  # type: ignore[arg-type]
 
 
-def finish(folder: Path, tasks: list[list[tuple[int, Article]]], words_per_shard: int = 10**9, **options: bool) -> int:
+def finish(folder: Path, tasks: list[list[tuple[int, Article]]], words_per_shard: int = 10**9, **options: Any) -> int:
     """Run everything after cleaning; each task holds numbered articles."""
     work = folder / "work"
     for rank, task in enumerate(tasks):
@@ -30,9 +35,13 @@ def finish(folder: Path, tasks: list[list[tuple[int, Article]]], words_per_shard
             document = to_document(item)
             document.metadata["key"] = key
             documents.append(document)
-        list(PartWriter(work).run(iter(documents), rank, len(tasks)))
-    settings = {"join": True, "exact_duplicates": True} | options
-    shards = collate.decide(work, ["istex", "hal", "pubmed"], words_per_shard=words_per_shard, **settings)
+        list(PartWriter(work, options.get("near")).run(iter(documents), rank, len(tasks)))
+    rules = Rules(["istex", "hal", "pubmed"], words_per_shard=words_per_shard, **options)
+    if rules.near:
+        decide.candidates(work, rules)
+        for rank in range(len(tasks)):
+            list(decide.Shingle(work, rules.near).run(None, rank, len(tasks)))
+    shards = decide.decide(work, rules)
     for rank in range(len(tasks)):
         list(collate.Deal(work).run(None, rank, len(tasks)))
     for rank in range(shards):
@@ -231,3 +240,83 @@ def test_an_empty_task_is_no_trouble(tmp_path: Path) -> None:
     finish(tmp_path, [[], [(0, article("hal:a", "Un texte."))]])
     assert isinstance(pq.read_table(tmp_path / "paragraphs" / "00000.parquet"), pa.Table)
     assert len(read(tmp_path, "paragraphs")) == 1
+
+
+CASE = (
+    "Un patient de 62 ans a été admis pour une douleur thoracique apparue deux jours avant son admission, avec une "
+    "élévation modérée de la troponine et un électrocardiogramme normal ; il a reçu 75 mg d'aspirine par jour."
+)
+LETTER = (
+    "Dans une lettre à la rédaction, les auteurs rappellent que la prise en charge de la douleur chez la personne âgée "
+    "reste insuffisante et appellent à une formation des équipes."
+)
+MEASURES = (
+    "La scintigraphie myocardique réalisée au décours n'a pas retrouvé d'ischémie, et le traitement bêtabloquant a pu "
+    "être arrêté sans récidive des symptômes au cours du suivi."
+)
+
+
+def near(folder: Path, *tasks: list[tuple[int, Article]], **options: Any) -> tuple[list[Any], list[Any]]:
+    finish(folder, list(tasks), near=NearOptions(), **options)
+    return read(folder, "paragraphs"), read(folder, "dropped")
+
+
+def test_of_nearly_equal_paragraphs_the_one_of_the_first_source_survives(tmp_path: Path) -> None:
+    other = CASE.replace("Un patient", "Le patient")
+    kept, dropped = near(
+        tmp_path,
+        [(0, article("pubmed:1", other, LETTER))],
+        [(1, article("istex:a", CASE, MEASURES))],
+    )
+    (row,) = [row for row in dropped if row["stage"] == "near"]
+    survivor = next(row for row in kept if row["text"] == CASE)
+    assert (row["text"], row["reason"], row["cluster_id"]) == (other, "near_paragraph", survivor["id"])
+    assert row["detail"].endswith(f" of {survivor['id']}")
+    assert (survivor["cluster_id"], survivor["cluster_size"]) == (survivor["id"], 2)
+    assert {row["cluster_size"] for row in kept if row is not survivor} == {1}
+
+
+def test_cases_that_differ_by_a_number_all_stay(tmp_path: Path) -> None:
+    texts = [CASE, CASE.replace("75", "150"), CASE.replace("62", "26"), CASE.replace("deux", "trois")]
+    kept, _ = near(tmp_path, [(at, article(f"hal:{at}", text)) for at, text in enumerate(texts)])
+    assert [row["text"] for row in kept] == texts
+
+
+def test_an_article_that_is_nearly_another_goes_as_a_whole(tmp_path: Path) -> None:
+    second = "L'évolution a été simple et le patient est sorti au bout de quatre jours sous traitement antiagrégant."
+    texts = [CASE, second, "Trop court."]
+    kept, dropped = near(
+        tmp_path,
+        [(0, article("pubmed:1", *texts, "Encore un mot."))],
+        [(1, article("istex:a", *texts))],
+        exact_duplicates=False,
+    )
+    assert {row["article_id"] for row in kept} == {"istex:a"}
+    assert {(row["unit"], row["reason"]) for row in dropped} == {
+        ("article", "near_article"),
+        ("paragraph", "near_article"),
+    }
+    (kept_article,) = read(tmp_path, "articles")
+    assert (kept_article["cluster_id"], kept_article["cluster_size"]) == ("istex:a", 2)
+
+
+def test_equal_and_nearly_equal_paragraphs_are_one_cluster(tmp_path: Path) -> None:
+    other = CASE.replace("Un patient", "Le patient")
+    own = [f"Le paragraphe propre au cas numéro {at}." for at in range(4)]
+    kept, dropped = near(
+        tmp_path, [(at, article(f"hal:{at}", text, own[at])) for at, text in enumerate([CASE, other, other, CASE])]
+    )
+    survivor = next(row for row in kept if row["text"] == CASE)
+    assert survivor["cluster_size"] == 4
+    assert {row["cluster_id"] for row in dropped} == {survivor["id"]}
+    assert sorted(row["reason"] for row in dropped) == ["near_paragraph", "near_paragraph", "same_text"]
+
+
+def test_what_stands_in_many_articles_is_boilerplate(tmp_path: Path) -> None:
+    own = [f"Le paragraphe propre au document {word}." for word in ("bleu", "vert", "rouge")]
+    items = [(at, article(f"hal:{at}", "Mentions légales" + "." * at, text)) for at, text in enumerate(own)]
+    finish(tmp_path, [items], boilerplate=BoilerplateOptions(min_documents=3))
+    assert [row["text"] for row in read(tmp_path, "paragraphs")] == own
+    assert {row["stage"] for row in read(tmp_path, "dropped")} == {"boilerplate"}
+    finish(tmp_path / "4", [items], boilerplate=BoilerplateOptions(min_documents=4))
+    assert read(tmp_path / "4", "dropped") == []

@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import pickle
+import shutil
 import socket
 import tarfile
 import zipfile
@@ -21,7 +22,8 @@ from corpuskit import files
 from corpuskit.files import Member, Refused
 from corpuskit.records import Article, Paragraph, Quarantined
 from corpuskit.sources import READERS, markup
-from corpuskit.sources.base import SourceReader
+from corpuskit.sources.base import Items, SourceReader
+from corpuskit.sources.markup import Record
 
 SAMPLES = Path(files.__file__).parent / "samples"
 
@@ -32,16 +34,19 @@ class XmlReader(SourceReader):
     source = "xml"
     suffixes = (".xml",)
 
-    def read(self, member: Member) -> Iterator[Article | Quarantined]:
+    def read(self, member: Member) -> Iterator[Items]:
         for record in markup.records(member.stream, "article"):
-            try:
-                if record.error:
-                    raise Refused(record.error)
-                text = markup.text(markup.parse(record))
-            except Exception as error:
-                yield self.quarantine(member.name, error, record=str(record.number))
-            else:
-                yield Article(text, "xml", member.name, record.number, paragraphs=[Paragraph(text)])
+            yield self._item(member, record)
+
+    def _item(self, member: Member, record: Record) -> Iterator[Article | Quarantined]:
+        try:
+            if record.error:
+                raise Refused(record.error)
+            text = markup.text(markup.parse(record))
+        except Exception as error:
+            yield self.quarantine(member.name, error, record=str(record.number))
+        else:
+            yield Article(text, "xml", member.name, record.number, paragraphs=[Paragraph(text)])
 
 
 def xml(*texts: str, doctype: str = "") -> bytes:
@@ -219,3 +224,55 @@ class TestEveryReader:
         told = {metadata["quarantined"].file.split(".")[0] for metadata in found if "quarantined" in metadata}
         told |= {metadata["article"].file.split(".")[0] for metadata in found if "article" in metadata}
         assert told == {"vide", "bruit", "zeros", "profond", "coupe"}
+
+
+class TestSlices:
+    """Several tasks read one file, and together find what one does."""
+
+    @pytest.mark.parametrize("kind", [kind for kind in READERS if kind not in ("parquet", "text")])
+    @pytest.mark.parametrize("packing", ["plain", "gz", "zip", "tar"])
+    def test_the_parts_of_a_file_are_the_file(self, kind: str, packing: str, tmp_path: Path) -> None:
+        source = SAMPLES / kind
+        if packing == "plain":
+            path = source
+        elif packing == "gz":
+            path = tmp_path / "packed"
+            path.mkdir()
+            for file in source.rglob("*"):
+                if file.is_file() and file.suffix != ".gz" and kind != "istex":
+                    (path / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        elif packing == "zip":
+            path = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", source))
+        else:
+            path = Path(shutil.make_archive(str(tmp_path / "packed"), "gztar", source))
+        whole = READERS[kind](str(path)) if kind != "istex" or packing != "gz" else READERS[kind](str(source))
+        for file in whole.files():
+            expected = list(whole.read_slice(file))
+            places = [place for place, _ in expected]
+            assert places == sorted(set(places))
+            assert all(0 <= place < 1 << 40 for place in places)
+            for parts in (2, 3, 5):
+                readers = [READERS[kind](whole.options.path) for _ in range(parts)]
+                found = [pair for part, reader in enumerate(readers) for pair in reader.read_slice(file, part, parts)]
+                assert sorted(found, key=lambda pair: pair[0]) == expected
+                ignored: Counter[str] = sum((reader.ignored for reader in readers), Counter())
+                one = READERS[kind](whole.options.path)
+                list(one.read_slice(file))
+                assert ignored == one.ignored
+
+    @pytest.mark.parametrize("parts", [1, 2, 3, 4])
+    def test_a_fault_is_told_by_one_part_at_one_place(self, parts: int, tmp_path: Path) -> None:
+        whole = gzip.compress(xml(*(os.urandom(300).hex() for _ in range(40)), "&nope;", "fin"), mtime=0)
+        (tmp_path / "a.xml.gz").write_bytes(whole[:-200])
+        (file,) = XmlReader(str(tmp_path)).files()
+        found = [pair for part in range(parts) for pair in XmlReader(str(tmp_path)).read_slice(file, part, parts)]
+        refused = [(place, item.error) for place, item in found if isinstance(item, Quarantined)]
+        assert len(refused) == 1
+        assert refused[0][1].startswith("the compressed data is cut off")
+        assert sorted(place >> 8 for place, _ in found) == list(range(len(found)))
+
+    def test_a_part_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "a.xml").write_bytes(xml("a"))
+        (file,) = XmlReader(str(tmp_path)).files()
+        with pytest.raises(ValueError, match="counted from 0"):
+            list(XmlReader(str(tmp_path)).read_slice(file, 2, 2))

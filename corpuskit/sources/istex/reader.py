@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from corpuskit import files, identifiers
 from corpuskit.files import InputFile, Member, Refused
 from corpuskit.records import Article, Paragraph, Quarantined
-from corpuskit.sources.base import SourceOptions, SourceReader
+from corpuskit.sources.base import MEMBER_BITS, Items, SourceOptions, SourceReader
 from corpuskit.sources.istex import fulltext
 from corpuskit.sources.istex.categories import BIOLOGY_AND_MEDICINE, Categories
 from corpuskit.sources.istex.fulltext import Variant
@@ -140,24 +140,30 @@ class IstexReader(SourceReader):
             units.append(replace(first, size=sum(part.size for part in parts)))
         return sorted(units, key=lambda file: file.name)
 
-    def read_file(self, file: InputFile) -> Iterator[Article | Quarantined]:
-        """The articles of an archive in its order, or the one of which ``file`` is a part."""
+    def pieces(
+        self, file: InputFile, part: int, parts: int, on_bytes: Callable[[int], None]
+    ) -> Iterator[tuple[int, int, Items]]:
+        """The documents of an archive, those of a part, or the one document that ``file`` is a piece of."""
+        if _split(file.name)[1] in self._kinds:
+            if part == 0:
+                yield 0, MEMBER_BITS, self.guarded(self._document(self._unpacked(file)), file.name, "")
+            return
+        number = -1
         try:
-            if _split(file.name)[1] in self._kinds:
-                yield from self._document(self._unpacked(file))
-                self._count_bytes(file.size)
-                return
-            for found in self._packed(file):
+            for number, found in enumerate(self._packed(file, on_bytes, told=part == 0)):
+                if number % parts != part:
+                    continue
                 if isinstance(found, _Document):
-                    yield from self._document(found)
+                    yield number, MEMBER_BITS, self.guarded(self._document(found), file.name, found.name)
                 else:
-                    yield found
+                    yield number, MEMBER_BITS, (found,)
         except Exception as error:
-            yield self.quarantine(file.name, error)
+            if part == 0:
+                yield number + 1, MEMBER_BITS, (self.quarantine(file.name, error),)
 
-    def read(self, member: Member) -> Iterator[Article | Quarantined]:
+    def read(self, member: Member) -> Iterator[Items]:
         """The article of a ``.json`` by itself: title and abstract."""
-        yield from self._document(_Document(_split(member.name)[0], {"json": _Part.of(member)}))
+        yield self._document(_Document(_split(member.name)[0], {"json": _Part.of(member)}))
 
     def _unpacked(self, file: InputFile) -> _Document:
         document = _Document(_split(file.name)[0])
@@ -175,19 +181,21 @@ class IstexReader(SourceReader):
                 document.parts[kind] = _Part(sibling.name, fault=fault)
         return document
 
-    def _packed(self, file: InputFile) -> Iterator[_Document | Quarantined]:
-        """The documents of an archive, whose members are next to each other."""
+    def _packed(
+        self, file: InputFile, on_bytes: Callable[[int], None], told: bool
+    ) -> Iterator[_Document | Quarantined]:
+        """The documents of an archive, whose members are next to each other; ``told``: count what is ignored."""
         met: set[str] = set()
         document = _Document("")
         fault: Exception | None = None
         try:
-            for member in files.members(file, self._count_bytes):
+            for member in files.members(file, on_bytes):
                 name, kind = _split(member.name)
                 if kind not in self._kinds:
                     if _ARCHIVE.search(member.name):
                         problem = member.refused or "this is no archive, whatever its name says"
                         yield self.quarantine(member.name, problem, hint="download it again, or unpack it yourself")
-                    else:
+                    elif told:
                         self.ignore(member)
                     continue
                 if name != document.name or kind in document.parts:

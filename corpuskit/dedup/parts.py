@@ -1,7 +1,9 @@
 """What reading leaves for the global stages: one Parquet file of articles and one of paragraphs a task.
 
 Local work (reading, cleaning) ends here. The stages that need everyone read only the key columns of
-these files; the text is read again once, when the output is written.
+these files, and the sketches beside them: for every article and paragraph that is kept so far, one hash
+a bucket of its MinHash signature. The text is read again once, when the output is written, and that of
+possible near-duplicates once more, to compare them.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,11 +23,13 @@ from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 
 from corpuskit import identifiers
-from corpuskit.clean.words import words
+from corpuskit.clean import tokens
+from corpuskit.dedup import near
+from corpuskit.dedup.near import NearOptions
 from corpuskit.records import ARTICLE_SCHEMA, PARAGRAPH_SCHEMA, Article, Drop, Paragraph, Quarantined
 
 _DROP = [pa.field(f"drop_{name}", pa.string()) for name in Drop._fields]
-_FROM_ARTICLE = [f for f in ARTICLE_SCHEMA if f.name not in ("merged_ids", "paragraphs", "words")]
+_FROM_ARTICLE = [field for field in ARTICLE_SCHEMA if hasattr(Article, field.name) and field.name != "paragraphs"]
 _SIGNALS = ["language", "language_score", "words", "ocr_noise", "alpha_ratio", "stopword_ratio",
             "mean_word_length", "repetition"]  # fmt: skip
 _FROM_PARAGRAPH = ["text", "kind", "section", "file", "path", *_SIGNALS]
@@ -45,11 +51,14 @@ PARAGRAPH_PART = pa.schema(
     [
         pa.field("key", pa.int64()),
         pa.field("order", pa.int32()),
-        pa.field("hash", pa.uint64()),
+        pa.field("hash", pa.uint64()),  # of the text
+        pa.field("words_hash", pa.uint64()),  # of its words, whatever their case and what stands between them
         *(PARAGRAPH_SCHEMA.field(name) for name in _FROM_PARAGRAPH),
         *_DROP,
     ]
 )
+
+Array = npt.NDArray[Any]
 
 #: Characters of text held before a row group is written: what a worker's memory depends on.
 FLUSH_CHARACTERS = 16 << 20
@@ -79,13 +88,24 @@ def article_row(article: Article, key: int) -> dict[str, Any]:
     }
 
 
-def paragraph_row(paragraph: Paragraph, order: int, key: int, article: Article) -> dict[str, Any]:
-    """One row of :data:`PARAGRAPH_PART`. A paragraph of a marked article carries the article's mark."""
+def paragraph_rows(article: Article, key: int) -> list[dict[str, Any]]:
+    """The rows of :data:`PARAGRAPH_PART`. A paragraph of a marked article carries the article's mark."""
+    found = tokens.of(article)
+    # Steps count the words of what reaches them; the accounts want them all.
+    counts = (found.bounds[1:] - found.bounds[:-1]).tolist()
+    for paragraph, count in zip(article.paragraphs, counts, strict=True):
+        paragraph.words = paragraph.words or count
+    hashes = found.text_hashes.tolist()
+    return [_row(paragraph, order, key, article, hashes[order]) for order, paragraph in enumerate(article.paragraphs)]
+
+
+def _row(paragraph: Paragraph, order: int, key: int, article: Article, words_hash: int) -> dict[str, Any]:
     row = {name: getattr(paragraph, name) for name in _FROM_PARAGRAPH}
     return row | {
         "key": key,
         "order": order,
         "hash": digest(paragraph.text),
+        "words_hash": words_hash,
         "section": paragraph.section or None,
         "file": paragraph.file or article.file,
         "language": paragraph.language or None,
@@ -99,24 +119,30 @@ def _drop(drop: Drop | None) -> dict[str, str | None]:
 
 
 class PartWriter(PipelineStep):
-    """The last local step: write a task's articles, paragraphs and quarantined input under ``folder``.
+    """The last local step: write a task's articles, paragraphs, sketches and quarantined input under ``folder``.
 
     Files appear under their name only when they are whole.
+
+    Args:
+        folder: where to.
+        near: how to sketch texts for near-duplicates, None for no sketches.
     """
 
     name = "Parts"
     type = "💽 - WRITER"
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, near: NearOptions | None = None) -> None:
         super().__init__()
-        self.folder = Path(folder)
+        self.folder, self.near = Path(folder), near
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         return cast(DocumentsPipeline, self._run(data, rank))
 
     def _run(self, data: DocumentsPipeline, rank: int) -> Iterator[Document]:
-        articles = _Table(self.folder / "articles" / f"{rank:05d}.parquet", ARTICLE_PART)
-        paragraphs = _Table(self.folder / "paragraphs" / f"{rank:05d}.parquet", PARAGRAPH_PART)
+        name = f"{rank:05d}.parquet"
+        articles = _Table(self.folder / "articles" / name, ARTICLE_PART)
+        paragraphs = _Table(self.folder / "paragraphs" / name, PARAGRAPH_PART)
+        sketches = Sketches(self.folder, rank, self.near) if self.near else None
         quarantine = self.folder / "quarantine" / f"{rank:05d}.jsonl"
         quarantine.parent.mkdir(parents=True, exist_ok=True)
         held = 0
@@ -127,17 +153,64 @@ class PartWriter(PipelineStep):
                     refused.write(orjson.dumps(item, option=orjson.OPT_APPEND_NEWLINE))
                 else:
                     key = document.metadata["key"]
-                    for order, paragraph in enumerate(item.paragraphs):
-                        # Steps count the words of what reaches them; the accounts want them all.
-                        paragraph.words = paragraph.words or len(words(paragraph.text))
-                        paragraphs.rows.append(paragraph_row(paragraph, order, key, item))
-                        held += len(paragraph.text)
-                    articles.rows.append(article_row(item, key))
+                    rows = paragraph_rows(item, key)
+                    if sketches:
+                        sketches.add(item, articles.count, paragraphs.count)
+                    paragraphs.add(*rows)
+                    articles.add(article_row(item, key))
+                    held += sum(len(row["text"]) for row in rows)
                     if held > FLUSH_CHARACTERS or len(articles.rows) > 50_000:
                         articles.flush()
                         paragraphs.flush()
                         held = 0
                 yield document
+        if sketches:
+            sketches.write()
+
+
+class Sketches:
+    """The bucket hashes of a task's kept paragraphs, and of its articles' kept text.
+
+    ``near/paragraphs/00000.npy`` has a row a bucket, shape (buckets, sketched), and
+    ``near/paragraphs/00000.rows.npy`` the row of each sketched paragraph in its part; so for articles.
+    """
+
+    def __init__(self, folder: Path, rank: int, options: NearOptions) -> None:
+        self.folder, self.rank, self.options = folder / "near", rank, options
+        self.found: dict[str, tuple[list[Array], list[Array]]] = {"articles": ([], []), "paragraphs": ([], [])}
+
+    def add(self, article: Article, row: int, first: int) -> None:
+        """Sketch an article that stands in row ``row`` of its part, and its first paragraph in row ``first``."""
+        kept = np.array([paragraph.drop is None for paragraph in article.paragraphs], bool)
+        if article.drop is not None or not kept.any():
+            return
+        signatures = near.signatures(tokens.of(article), self.options)
+        # A text that is too short has no signature.
+        kept &= (signatures != near.NONE).any(axis=1)
+        if kept.any():
+            signatures = signatures[kept]
+            self._keep("paragraphs", signatures, first + np.flatnonzero(kept))
+            # The n-grams of an article are those of its paragraphs: the least of all is the least of each.
+            self._keep("articles", signatures.min(axis=0, keepdims=True), np.array([row]))
+
+    def _keep(self, unit: str, signatures: Array, rows: Array) -> None:
+        bands, places = self.found[unit]
+        bands.append(near.bands(signatures, self.options))
+        places.append(rows.astype(np.int32))
+
+    def write(self) -> None:
+        for unit, (bands, places) in self.found.items():
+            empty = np.zeros((0, self.options.buckets), np.uint64)
+            save(self.folder / unit / f"{self.rank:05d}.npy", np.ascontiguousarray(np.concatenate([empty, *bands]).T))
+            save(self.folder / unit / f"{self.rank:05d}.rows.npy", np.concatenate([np.zeros(0, np.int32), *places]))
+
+
+def save(path: Path, array: Array) -> None:
+    """Write an array, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_suffix(".partial"), "wb") as partial:
+        np.save(partial, array)
+    os.replace(path.with_suffix(".partial"), path)
 
 
 class _Table:
@@ -147,10 +220,15 @@ class _Table:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.partial, self.schema = path, path.with_suffix(".partial"), schema
         self.rows: list[dict[str, Any]] = []
+        self.count = 0
 
     def __enter__(self) -> _Table:
         self.writer = pq.ParquetWriter(self.partial, self.schema, compression="zstd", compression_level=1)
         return self
+
+    def add(self, *rows: dict[str, Any]) -> None:
+        self.rows += rows
+        self.count += len(rows)
 
     def flush(self) -> None:
         if self.rows:
