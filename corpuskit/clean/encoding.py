@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import ftfy
 from ftfy.badness import BADNESS_RE
-from ftfy.chardata import CONTROL_CHARS, HTML_ENTITY_RE, LIGATURES, WIDTH_MAP
+from ftfy.chardata import CONTROL_CHARS, HTML_ENTITY_RE, LIGATURES, UTF8_DETECTOR_RE, WIDTH_MAP
 from pydantic import Field
 
 from corpuskit.records import Article, Paragraph
@@ -28,19 +28,23 @@ _FTFY = ftfy.TextFixerConfig(unescape_html=True, uncurl_quotes=False, normalizat
 _TAG = re.compile(r"<[/!?A-Za-z]")
 
 
-def _one_of(characters: Iterable[int]) -> re.Pattern[str]:
-    return re.compile("[" + re.escape("".join(map(chr, sorted(characters)))) + "]")
+def _one_of(characters: Iterable[int]) -> str:
+    return "[" + re.escape("".join(map(chr, sorted(characters)))) + "]"
 
 
-#: Characters that ftfy replaces wherever they stand: line breaks, escapes, C1 controls and surrogates
-#: besides its own tables.
-_REPLACED = _one_of(
-    {0x0D, 0x1B, *range(0x80, 0xA0), 0x2028, 0x2029, *range(0xD800, 0xE000), *LIGATURES, *WIDTH_MAP, *CONTROL_CHARS}
-)
-#: Every sequence in ftfy's BADNESS_RE holds one of these; an apostrophe begins none of them.
-_SPOT = re.compile(r"[^\x00-\x7F’][^\x00-\x7F]|[ÂÃŒœ][^A-Za-z]")
+#: Characters that ftfy replaces wherever they stand: line breaks, escapes, C1 controls and surrogates,
+#: and those of its own tables.
+_BREAKS = {0x0D, 0x1B, *range(0x80, 0xA0), 0x2028, 0x2029, *range(0xD800, 0xE000)}
+_FTFYS = {*_BREAKS, *LIGATURES, *WIDTH_MAP, *CONTROL_CHARS}
+_REPLACED = re.compile(_one_of(_FTFYS))
+#: Every sequence in ftfy's BADNESS_RE holds one of these; an apostrophe begins none of them. One set of
+#: characters at the front is what the regular expression engine finds fastest.
+_SPOT = re.compile(r"[^\x00-\x7F’](?:[^\x00-\x7F]|(?<=[ÂÃŒœ])[^A-Za-z])")
 #: No sequence in BADNESS_RE is longer than this.
 _REACH = 8
+#: An accented letter that is certainly one: no text with it can be decoded as UTF-8
+#: as a whole (each of ftfy's encodings has a byte for it that stands alone).
+_ACCENT = re.compile(r"[A-Za-z][^\x00-\x7F\uFFFD][A-Za-z]")
 
 #: Zero-width and directional characters and byte order marks go, hyphens that forbid or offer a break
 #: are hyphens, and a C1 control that ftfy found no meaning for is a character lost.
@@ -52,7 +56,11 @@ _SUBSTITUTES: dict[int, str | None] = {
     **dict.fromkeys(range(0x80, 0xA0), "\N{REPLACEMENT CHARACTER}"),
 }
 _SOFT_HYPHEN = re.compile(r"(?<=\d)\xAD(?=\d)")
-_OURS = _one_of({*_SUBSTITUTES, 0xAD})
+_OURS = re.compile(_one_of({*_SUBSTITUTES, 0xAD}))
+#: All of these, and white space other than spaces: without one, mending is putting single spaces.
+_UNEVEN = re.compile(
+    _one_of({*_FTFYS, *_SUBSTITUTES, 0xAD, *(ord(c) for c in map(chr, range(0x3001)) if c.isspace() and c != " ")})
+)
 
 #: What no decoding explains: replacement characters and private use (symbol fonts).
 _UNDECODABLE = re.compile(r"[\uFFFD\uE000-\uF8FF\U000F0000-\U0010FFFF]")
@@ -60,16 +68,30 @@ _UNDECODABLE = re.compile(r"[\uFFFD\uE000-\uF8FF\U000F0000-\U0010FFFF]")
 
 def needs_ftfy(text: str) -> bool:
     """Whether ftfy might change the text; exact where it says no, a few false alarms where it says yes."""
-    return bool(
-        _REPLACED.search(text)
-        or not unicodedata.is_normalized("NFC", text)
-        or ("&" in text and HTML_ENTITY_RE.search(text))
-        or any(
-            BADNESS_RE.search(text, max(0, spot.start() - _REACH), spot.end() + _REACH)
-            or (text[spot.start()] in "ÂÃ" and text[spot.start() + 1].isspace())  # bad at the start of a line
-            for spot in _SPOT.finditer(text)
-        )
+    return bool(_REPLACED.search(text)) or _needs_ftfy(text)
+
+
+def _needs_ftfy(text: str) -> bool:
+    """The same for text without characters that ftfy always replaces."""
+    return bool("&" in text and HTML_ENTITY_RE.search(text)) or (
+        not text.isascii()
+        and (not unicodedata.is_normalized("NFC", text) or (_looks_bad(text) and _is_decodable(text)))
     )
+
+
+def _looks_bad(text: str) -> bool:
+    """Whether ftfy would take the text, or a line of it, for mojibake."""
+    return any(
+        BADNESS_RE.search(text, max(0, spot.start() - _REACH), spot.end() + _REACH)
+        or (text[spot.start()] in "ÂÃ" and text[spot.start() + 1].isspace())  # bad at the start of a line
+        for spot in _SPOT.finditer(text)
+    )
+
+
+def _is_decodable(text: str) -> bool:
+    """Whether ftfy might find something to decode: all of the text, or what reads as UTF-8 inside it."""
+    in_pieces = "\n" in text or len(text) > _FTFY.max_decode_length
+    return in_pieces or not _ACCENT.search(text) or bool(UTF8_DETECTOR_RE.search(text))
 
 
 def mend(text: str) -> str:
@@ -80,11 +102,13 @@ def mend(text: str) -> str:
     zero-width and directional characters go; so do soft hyphens, but between digits they are hyphens.
     All white space becomes single spaces. The result is in NFC and mending it again changes nothing.
     """
-    while True:
+    while _UNEVEN.search(text) or _needs_ftfy(text):  # hardly any text
         mended = _mend_once(text)
         if mended == text:
             return text
         text = mended
+    text = text.strip(" ")
+    return " ".join(text.split()) if "  " in text else text
 
 
 def _mend_once(text: str) -> str:
@@ -129,7 +153,7 @@ class EncodingStep(ArticleStep):
             paragraph.text = mend(text[:EXCERPT])
             return
         paragraph.text = mend(text)
-        if paragraph.text != " ".join(text.split()):
+        if paragraph.text != text and paragraph.text != " ".join(text.split()):
             self.stat_update("mended")
         if not paragraph.text:
             paragraph.mark(self.stage, "empty")

@@ -11,17 +11,19 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from corpuskit.clean.words import words
+from corpuskit.clean.tokens import Tokens, of, word_hashes
 from corpuskit.records import Article, Kind, Paragraph
 from corpuskit.steps import ArticleStep, StepOptions
+
+Array = npt.NDArray[Any]
 
 _FUNCTION_WORDS = """
 le la les l un une des du de d au aux ce cet cette ces mon ma mes son sa ses notre nos votre vos leur leurs je j
@@ -45,6 +47,7 @@ _PUNCTUATION = ".,;:!?…'’‘`\"“”„«»()[]-–—‐‑/%&*"
 _SPACE, _LETTER, _CAPITAL, _DIGIT, _POINT, _BULLET, _SYMBOL = range(7)
 _NO_LIMIT = math.inf
 _ELLIPSIS = re.compile(r"…|\.{3,}|(?: \.){3,}")
+_DOTS = re.compile(r"\.\.\.+")
 
 
 class QualityOptions(StepOptions):
@@ -72,7 +75,7 @@ class QualityOptions(StepOptions):
 
 
 class Verdict(NamedTuple):
-    """A rule that a paragraph breaks: its name, the value found, the limit."""
+    """A rule that a text breaks: its name, the value found, the limit."""
 
     reason: str
     value: float
@@ -92,24 +95,28 @@ class QualityStep(ArticleStep):
     Options: ClassVar[type[StepOptions]] = QualityOptions
 
     def process(self, article: Article) -> None:
-        for paragraph in article.kept():
-            measure(paragraph)
-            if broken := next(self.broken_rules(paragraph), None):
+        tokens = of(article)
+        measured = zip(*(column.tolist() for column in measure(tokens)), strict=True)
+        counted = character_counts(tokens).tolist()
+        for paragraph, measures, signs in zip(article.paragraphs, measured, counted, strict=True):
+            if paragraph.drop is not None or article.drop is not None:
+                continue
+            paragraph.words, paragraph.alpha_ratio, paragraph.stopword_ratio, paragraph.mean_word_length = measures
+            if broken := next(self.broken_rules(paragraph, signs), None):
                 paragraph.mark(self.stage, broken.reason, broken.detail)
 
-    def broken_rules(self, paragraph: Paragraph) -> Iterator[Verdict]:
-        """The rules that a measured paragraph breaks, the plainest first."""
+    def broken_rules(self, paragraph: Paragraph, signs: Sequence[int]) -> Iterator[Verdict]:
+        """The rules that a measured paragraph with these counts of characters breaks, the plainest first."""
         options: QualityOptions = self.options
         text, count = paragraph.text, paragraph.words
         short = paragraph.kind in SHORT_KINDS
         sentence = count >= options.judged_from
         prose = sentence and not short
         french = paragraph.language in ("", "fr")
-        signs = character_counts(text)
         visible = max(1, len(text) - signs[_SPACE])
         letters = max(1, signs[_LETTER] + signs[_CAPITAL])
         tokens = max(1, count)
-        ellipses = len(_ELLIPSIS.findall(text)) if signs[_POINT] else 0
+        ellipses = _ellipses(text) if signs[_POINT] else 0
         fewest = options.min_short_words if short else options.min_words
         # Rule, whether it applies, value, lowest and highest value allowed.
         rules = (
@@ -129,30 +136,70 @@ class QualityStep(ArticleStep):
                 yield Verdict(reason, value, lowest if value < lowest else highest)
 
 
-def measure(paragraph: Paragraph) -> None:
-    """Fill the paragraph's ``words``, ``alpha_ratio``, ``stopword_ratio`` and ``mean_word_length``."""
-    found = words(paragraph.text.lower())
-    count = len(found)
-    paragraph.words = count
-    if not count:
-        paragraph.alpha_ratio = paragraph.stopword_ratio = paragraph.mean_word_length = 0.0
-        return
-    # Only what starts with a digit can be without a letter.
-    numbers = sum(1 for word in found if not word[0].isalpha() and not any(map(str.isalpha, word)))
-    paragraph.alpha_ratio = 1 - numbers / count
-    paragraph.stopword_ratio = sum(map(STOPWORDS.__contains__, found)) / count
-    paragraph.mean_word_length = sum(map(len, found)) / count
+def _ellipses(text: str) -> int:
+    # The pattern that begins with a space is slow: it is tried at every word.
+    return len(_ELLIPSIS.findall(text)) if " . ." in text else text.count("…") + len(_DOTS.findall(text))
 
 
-def character_counts(text: str) -> list[int]:
-    """How many characters of each class (space, letter, capital, digit, punctuation, bullet, symbol) there are."""
-    codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
-    counted: list[int] = np.bincount(_classes()[np.minimum(codes, 0xFFFF)], minlength=_SYMBOL + 1).tolist()
+class Measures(NamedTuple):
+    """What the columns of the same names hold, one value a text."""
+
+    words: Array
+    alpha_ratio: Array
+    stopword_ratio: Array
+    mean_word_length: Array
+
+
+def measure(tokens: Tokens) -> Measures:
+    """The measures of each text; all are 0 where it has no word."""
+    counts = np.diff(tokens.bounds)
+    divisor = np.maximum(counts, 1)
+    slots, shift = _stopword_slots()
+    in_slots = slots.take(tokens.hashes >> shift) == tokens.hashes
+    summed = [_sums(flags, tokens.bounds) for flags in (~tokens.lettered, in_slots, tokens.lengths)]
+    alpha = np.where(counts > 0, 1 - summed[0] / divisor, 0)
+    return Measures(counts, alpha, summed[1] / divisor, summed[2] / divisor)
+
+
+def character_counts(tokens: Tokens) -> Array:
+    """How many characters of each class (space, letter, capital, digit, punctuation, bullet, symbol) there are.
+
+    Returns:
+        Shape (texts, 7).
+    """
+    classes = _classes().take(tokens.codes, mode="clip")
+    texts, offsets = len(tokens.texts), tokens.offsets
+    # All but spaces and small letters are rare.
+    places = np.flatnonzero(classes > _LETTER)
+    owners = np.repeat(np.arange(texts) * (_SYMBOL + 1), np.diff(np.searchsorted(places, offsets)))
+    counted = np.bincount(owners + classes[places], minlength=texts * (_SYMBOL + 1)).reshape(texts, _SYMBOL + 1)
+    counted[:, _SPACE] = np.diff(np.searchsorted(np.flatnonzero(classes == _SPACE), offsets))
+    counted[:-1, _SPACE] -= 1  # the line break between two texts
+    counted[:, _LETTER] = np.diff(offsets) - 1 - counted.sum(axis=1)
     return counted
 
 
+def _sums(values: Array, bounds: Array) -> Array:
+    """The sum of the values of each text."""
+    running = np.zeros(len(values) + 1, np.int64)
+    values.cumsum(dtype=np.int64, out=running[1:])
+    return np.diff(running[bounds])
+
+
 @cache
-def _classes() -> npt.NDArray[np.uint8]:
+def _stopword_slots() -> tuple[Array, np.uint64]:
+    """A table that has the hash of a function word where its first bits point, and their shift."""
+    hashes = word_hashes(sorted(STOPWORDS))
+    shift = next(
+        np.uint64(shift) for shift in range(56, 0, -1) if len(np.unique(hashes >> np.uint64(shift))) == len(hashes)
+    )
+    slots = np.zeros(1 << (64 - int(shift)), np.uint64)
+    slots[hashes >> shift] = hashes
+    return slots, shift
+
+
+@cache
+def _classes() -> Array:
     """The class of each code point of the basic plane; U+FFFF, a symbol, stands for all others."""
     table = np.full(0x10000, _SYMBOL, np.uint8)
     for code in range(0x10000):

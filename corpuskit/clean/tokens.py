@@ -21,6 +21,8 @@ Array = npt.NDArray[Any]
 _DECIMAL_MARKS = tuple(map(ord, ".,"))
 _MULTIPLIER = 0x9E6C63D0876A9A47
 _PLANE = 0x10000
+#: What a character is: its kinds, added up.
+_ALPHANUMERIC, _DECIMAL, _LETTER = 1, 2, 4
 
 
 class Tokens:
@@ -43,6 +45,7 @@ class Tokens:
         self.codes: Array = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
         lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + 1
         self.offsets: Array = np.concatenate(([0], lengths.cumsum()))
+        self._kinds = _looked_up(self.codes)
         self.starts, self.ends = self._words()
         self.bounds: Array = np.searchsorted(self.starts, self.offsets)
 
@@ -50,7 +53,8 @@ class Tokens:
         return len(self.starts)
 
     def _words(self) -> tuple[Array, Array]:
-        inside, digit = _looked_up(self.codes)
+        inside = (self._kinds & _ALPHANUMERIC).view(np.bool_)
+        digit = (self._kinds & _DECIMAL).astype(np.bool_)
         marks = np.flatnonzero((self.codes == _DECIMAL_MARKS[0]) | (self.codes == _DECIMAL_MARKS[1]))
         marks = marks[(marks > 0) & (marks < len(self.codes) - 1)]
         marks = marks[digit[marks - 1] & digit[marks + 1]]
@@ -81,9 +85,18 @@ class Tokens:
     @cached_property
     def numeric(self) -> Array:
         """Whether a word holds a digit, shape (words,)."""
-        counted = np.concatenate(([0], _looked_up(self.codes)[1].cumsum()))
-        holds: Array = counted[self.ends] > counted[self.starts]
-        return holds
+        return (self._held & _DECIMAL).astype(np.bool_)
+
+    @cached_property
+    def lettered(self) -> Array:
+        """Whether a word holds a letter, shape (words,)."""
+        return (self._held & _LETTER).astype(np.bool_)
+
+    @cached_property
+    def _held(self) -> Array:
+        """The kinds of character in each word: what stands between it and the next is none of them."""
+        held: Array = np.bitwise_or.reduceat(self._kinds, self.starts) if len(self) else self._kinds[:0]
+        return held
 
     def ngrams(self, n: int) -> tuple[Array, Array]:
         """The hash of every n-gram of words, well mixed, and where those of each text begin.
@@ -135,24 +148,22 @@ def word_hashes(words: Sequence[str]) -> Array:
     return tokens.hashes
 
 
-def _looked_up(codes: Array) -> tuple[Array, Array]:
-    """For each code point, whether it is a letter or digit, and whether it is a decimal digit."""
-    alphanumeric, decimal = _classes()
-    inside, digit = alphanumeric.take(codes, mode="clip"), decimal.take(codes, mode="clip")
+def _looked_up(codes: Array) -> Array:
+    """The kinds of each code point, shape (characters,), uint8."""
+    kinds = _kinds().take(codes, mode="clip")
     if len(codes) and codes.max() >= _PLANE:
         for place in np.flatnonzero(codes >= _PLANE).tolist():
-            character = chr(codes[place])
-            inside[place], digit[place] = character.isalnum(), character.isdecimal()
-    return inside, digit
+            kinds[place] = _kind(chr(codes[place]))
+    return kinds
 
 
 @cache
-def _classes() -> tuple[Array, Array]:
-    characters = list(map(chr, range(_PLANE)))
-    return (
-        np.fromiter(map(str.isalnum, characters), np.bool_, _PLANE),
-        np.fromiter(map(str.isdecimal, characters), np.bool_, _PLANE),
-    )
+def _kinds() -> Array:
+    return np.fromiter((_kind(chr(code)) for code in range(_PLANE)), np.uint8, _PLANE)
+
+
+def _kind(character: str) -> int:
+    return character.isalnum() * _ALPHANUMERIC + character.isdecimal() * _DECIMAL + character.isalpha() * _LETTER
 
 
 @cache

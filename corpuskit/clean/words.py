@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 # `[^\W_]` is a letter or a digit of any script. The look-behind lets a decimal mark in only after a digit.
 _WORD = re.compile(r"[^\W_]+(?:[.,](?<=\d.)\d+)*")
@@ -16,3 +17,8 @@ def words(text: str) -> list[str]:
     hyphen the source uses. A decimal number is one word ("3,5", "1.25"); the text should be in NFC.
     """
     return _WORD.findall(text)
+
+
+def each_word(text: str) -> Iterator[str]:
+    """The same one by one, for those who may stop before the end."""
+    return (found[0] for found in _WORD.finditer(text))

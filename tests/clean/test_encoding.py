@@ -95,6 +95,23 @@ def test_mended_text_is_one_clean_line_and_stays_as_it_is(text: str) -> None:
     assert not set(mended) & set("\u00ad\u200b\u200d\u2060\ufeff\u00a0ﬁﬂ")
 
 
+@settings(max_examples=1_000, deadline=None)
+@given(_TEXTS)
+@example("tension  Ã la hausse")
+@example(" Ã b")
+@example("voilÃ ")
+def test_the_way_past_the_screen_leads_to_the_same_text(text: str) -> None:
+    mended, before = encoding._mend_once(text), text
+    while mended != before:
+        mended, before = encoding._mend_once(mended), mended
+    assert mend(text) == mended
+
+
+@pytest.mark.parametrize("text", ["Un cœur (3 œ) déjà vu", "le 1er œ 2025 : bénin", "sérotypes ≤¤ et été", "un fœtus"])
+def test_ftfy_is_spared_text_that_only_looks_bad(text: str) -> None:
+    assert not needs_ftfy(text)
+
+
 def test_the_screen_is_exact_on_real_text(real_data: Path) -> None:
     lines = []
     for file in sorted((real_data / "text_fr").glob("*.gz")):

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpuskit.clean.quality import SHORT_KINDS, STOPWORDS, QualityStep, measure
+from corpuskit.clean.quality import SHORT_KINDS, STOPWORDS, QualityStep, character_counts
+from corpuskit.clean.tokens import Tokens
 from corpuskit.clean.words import words
 from corpuskit.records import Article, Kind, Paragraph
 
@@ -145,12 +146,49 @@ def test_stopwords_are_words_of_the_tokenizer() -> None:
     assert all(words(word) == [word] for word in STOPWORDS)
 
 
-@given(st.text(), st.sampled_from(["body", *sorted(SHORT_KINDS)]))
-def test_any_text_gets_a_verdict(text: str, kind: Kind) -> None:
-    paragraph = judged(text, kind)
-    measure(paragraph)
-    assert paragraph.words == len(words(text.lower()))
-    assert 0 <= paragraph.stopword_ratio <= paragraph.alpha_ratio <= 1
+TEXTS = st.lists(st.text(st.one_of(st.sampled_from("aÀœ0٣²1,.5 …•✔=\n'-Ⓐ\u0301😀\ufffd"), st.characters())), max_size=5)
+
+
+@given(TEXTS, st.sampled_from(["body", *sorted(SHORT_KINDS)]))
+def test_any_texts_get_a_verdict_and_their_measures(texts: list[str], kind: Kind) -> None:
+    article = Article("x:1", "x", "f", paragraphs=[Paragraph(text, kind=kind) for text in texts])
+    QualityStep().process(article)
+    for paragraph in article.paragraphs:
+        found = words(paragraph.text)
+        count = max(1, len(found))
+        assert paragraph.words == len(found)
+        assert paragraph.alpha_ratio == (
+            1 - sum(not any(map(str.isalpha, word)) for word in found) / count if found else 0
+        )
+        assert paragraph.stopword_ratio == sum(word.lower() in STOPWORDS for word in found) / count
+        assert paragraph.mean_word_length == sum(map(len, found)) / count
+
+
+@given(TEXTS)
+def test_each_character_of_each_text_is_of_one_class(texts: list[str]) -> None:
+    counted = character_counts(Tokens(texts))
+    assert counted.sum(axis=1).tolist() == [len(text) for text in texts]
+    assert counted[:, 0].tolist() == [sum(map(str.isspace, text)) for text in texts]
+    assert counted[:, 3].tolist() == [
+        sum(c.isdigit() and not c.isupper() and c <= "\uffff" for c in text) for text in texts
+    ]
+
+
+def test_classes_of_characters() -> None:
+    # space, letter, capital, digit, punctuation, bullet, symbol
+    assert character_counts(Tokens(["Éa\u0301 2,5 • = 😀", "", "ABC…"])).tolist() == [
+        [4, 2, 1, 2, 1, 1, 2],
+        [0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 3, 0, 1, 0, 0],
+    ]
+
+
+def test_ellipses_are_counted_in_dots_and_leaders() -> None:
+    text = "le bilan était normal et le patient est sorti chez lui"
+    assert judged(f"{text}... hier").drop is None
+    assert reason(judged(f"{text}... hier… .... soir")) == "ellipses"
+    assert reason(judged(f"{text} . . . . hier ... soir")) == "ellipses"
+    assert judged(f"{text} . . . . . . hier").drop is None
 
 
 def test_case_reports_are_kept(real_data: Path) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+import pytest
 from datatrove.pipeline.filters.gopher_repetition_filter import find_all_duplicate, find_top_duplicate, get_n_grams
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpuskit.clean.repetition import Repeats, RepetitionStep, duplicate_characters, top_ngram
+from corpuskit.clean import repetition
+from corpuskit.clean.repetition import Repeats, RepetitionStep, duplicate_characters, repeats, top_ngram
+from corpuskit.clean.tokens import Tokens
 from corpuskit.clean.words import words
 from corpuskit.records import Article, Paragraph
 
@@ -44,8 +48,17 @@ def stock_verdict(tokens: Sequence[str], characters: int) -> str:
 
 
 def our_verdict(tokens: Sequence[str], characters: int) -> str:
-    found = next(RepetitionStep(**GOPHER).broken_rules(tokens, Repeats(tokens, 5), characters), None)
+    """The first broken rule, asked for only where the bounds let it be broken, as in the step."""
+    step = RepetitionStep(**GOPHER)
+    suspect = step.suspects(bounds([tokens], range(2, 11)), np.array([characters]))[0]
+    found = next(step.broken_rules(tokens, characters), None)
+    assert suspect or not found
     return found.reason if found else ""
+
+
+def bounds(texts: Sequence[Sequence[str]], sizes: Iterable[int]) -> Repeats:
+    tokens = Tokens([" ".join(words) for words in texts])
+    return repeats(tokens.hashes, tokens.lengths, tokens.bounds, sizes)
 
 
 @given(TOKENS, st.integers(2, 6))
@@ -55,10 +68,54 @@ def test_top_ngram_is_datatroves(tokens: list[str], n: int) -> None:
     assert count * length == (find_top_duplicate(ngrams) if ngrams else 0)
 
 
-@given(TOKENS, st.integers(5, 10))
-def test_duplicate_characters_are_datatroves_and_never_above_the_bound(tokens: list[str], n: int) -> None:
+@given(TOKENS, st.integers(1, 10))
+def test_duplicate_characters_are_datatroves(tokens: list[str], n: int) -> None:
     assert duplicate_characters(tokens, n) == find_all_duplicate(tokens, n)
-    assert duplicate_characters(tokens, n) <= Repeats(tokens, 5).characters(n) <= len("".join(tokens))
+
+
+@given(st.lists(TOKENS, max_size=5), st.sets(st.integers(1, 10), max_size=4))
+def test_the_bounds_hold_for_each_text(texts: list[list[str]], sizes: set[int]) -> None:
+    found = bounds(texts, sizes)
+    assert found.characters.tolist() == [len("".join(tokens)) for tokens in texts]
+    assert set(found.top) == set(found.duplicates) == sizes
+    for n in sizes:
+        for at, tokens in enumerate(texts):
+            count, length = top_ngram(tokens, n)
+            assert count * length <= found.top[n][at]
+            assert duplicate_characters(tokens, n) <= found.duplicates[n][at] <= len("".join(tokens))
+
+
+def covered(tokens: Sequence[str], n: int) -> int:
+    """Letters inside an n-gram whose letters were those of one before it."""
+    seen, inside = set(), set()
+    ends = [len("".join(tokens[:at])) for at in range(len(tokens) + 1)]
+    for at in range(len(tokens) - n + 1):
+        ngram = "".join(tokens[at : at + n])
+        inside |= set(range(ends[at], ends[at + n])) if ngram in seen else set()
+        seen.add(ngram)
+    return len(inside)
+
+
+@given(st.lists(TOKENS, max_size=4), st.integers(2, 10))
+def test_what_is_covered_is_counted_once(texts: list[list[str]], n: int) -> None:
+    assert bounds(texts, [n]).duplicates[n].tolist() == [covered(tokens, n) for tokens in texts]
+
+
+def test_bounds_are_near_and_blind_to_case() -> None:
+    found = bounds([["Le", "cas"], ["le", "cas", "un", "le", "cas", "deux", "LE", "CAS"], []], [2, 3])
+    assert found.top[2].tolist() == [6, 18, 0]
+    assert found.duplicates[2].tolist() == [0, 10, 0]
+    assert found.duplicates[3].tolist() == [0, 0, 0]
+
+
+def test_long_texts_are_bounded_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [["a", "b", "c"] * 50, ["d", "e"] * 20]
+    whole = bounds(texts, range(1, 11))
+    monkeypatch.setattr(repetition, "_BATCH", 300)
+    parts = bounds(texts, range(1, 11))
+    for n in range(1, 11):
+        assert parts.top[n].tolist() == whole.top[n].tolist()
+        assert parts.duplicates[n].tolist() == whole.duplicates[n].tolist()
 
 
 @given(TOKENS.filter(bool), st.integers(1, 600))

@@ -37,6 +37,8 @@ def test_the_words_are_those_of_the_tokenizer(texts: list[str]) -> None:
     tokens = Tokens(texts)
     assert [cut(tokens, text) for text in range(len(texts))] == [words(text) for text in texts]
     assert tokens.lengths.tolist() == [len(word) for text in texts for word in words(text)]
+    assert tokens.lettered.tolist() == [any(map(str.isalpha, word)) for text in texts for word in words(text)]
+    assert tokens.numeric.tolist() == [any(map(str.isdecimal, word)) for text in texts for word in words(text)]
 
 
 def test_hashes_know_words_whatever_their_case_and_place() -> None:
