@@ -219,7 +219,7 @@ def diff_runs(left: _RunFolder, right: _RunFolder) -> None:
         }
         sides.append(told)
     table = Table("what", str(left), str(right), box=None, pad_edge=False)
-    for path, one, other in differences(*sides):
+    for path, one, other in differences(sides[0], sides[1]):
         table.add_row(escape(path), escape(_short(one)), escape(_short(other)))
     console = Console()
     console.print(table if table.row_count else "The two runs are the same.")
@@ -274,7 +274,7 @@ def _execution(executor: str, workers: int, profile: Path | None, ray_address: s
         )
         raise ConfigError(f"--executor {executor} {needs}")
     options = load_profile(profile) if profile else None
-    return Execution(kind=executor, workers=workers, profile=options, ray_address=ray_address)  # type: ignore[arg-type]
+    return Execution(kind=executor, workers=workers, profile=options, ray_address=ray_address)
 
 
 def _settings(

@@ -232,7 +232,7 @@ def differences(left: Any, right: Any, at: str = "") -> Iterator[tuple[str, Any,
             yield from differences(left.get(name), right.get(name), f"{at}.{name}" if at else name)
     elif isinstance(left, list) and isinstance(right, list) and any(isinstance(one, dict) for one in (*left, *right)):
         for place in range(max(len(left), len(right))):
-            pair = (those[place] if place < len(those) else None for those in (left, right))
-            yield from differences(*pair, f"{at}[{place}]")
+            one, other = (those[place] if place < len(those) else None for those in (left, right))
+            yield from differences(one, other, f"{at}[{place}]")
     elif left != right:
         yield at, left, right

@@ -153,12 +153,14 @@ class Corpus:
     @cached_property
     def id_rank(self) -> Array:
         """The place of each article's id among all; records of one id share it."""
-        return pc.rank(self.articles["id"].combine_chunks(), tiebreaker="dense").to_numpy().astype(np.int64)
+        rank: Array = pc.rank(self.articles["id"].combine_chunks(), tiebreaker="dense").to_numpy().astype(np.int64)
+        return rank
 
     @cached_property
     def source_rank(self) -> Array:
         places = pc.index_in(self.articles["source"].combine_chunks(), pa.array(self.rules.priority, pa.string()))
-        return pc.fill_null(places, 255).to_numpy().astype(np.int64)
+        rank: Array = pc.fill_null(places, 255).to_numpy().astype(np.int64)
+        return rank
 
     @property
     def alive(self) -> Array:

@@ -104,9 +104,7 @@ class SourceReader(BaseReader):
         for _, item in self.read_slice(file):
             yield item
 
-    def read_slice(
-        self, file: InputFile, part: int = 0, parts: int = 1
-    ) -> Iterator[tuple[int, Article | Quarantined]]:
+    def read_slice(self, file: InputFile, part: int = 0, parts: int = 1) -> Iterator[tuple[int, Article | Quarantined]]:
         """The items of one file that fall to one of several parts.
 
         The parts together hold what the file holds, each item once, at a place that does not depend on
