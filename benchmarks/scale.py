@@ -29,6 +29,43 @@ PARAGRAPHS = 100_000_000
 _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-ZÉÀ])")
 
 
+#: The peak of a process is VmHWM of its own memory; what getrusage tells is inherited from its parent.
+_CODE = """
+import json, os, threading, time
+from pathlib import Path
+from corpuskit.build import build
+from corpuskit.config import validate
+
+most = {{}}
+
+def peak(process):
+    for line in Path("/proc", process, "status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+def watch():
+    while True:
+        for process in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if Path("/proc", process, "stat").read_text().rsplit(")", 1)[1].split()[1] == str(os.getpid()):
+                    most[process] = max(most.get(process, 0.0), peak(process))
+            except OSError:
+                pass
+        time.sleep(0.1)
+
+threading.Thread(target=watch, daemon=True).start()
+run = build(validate({config!r}), {output!r}, workers={workers})
+print(json.dumps({{
+    "seconds": run.manifest["seconds"],
+    "paragraphs": run.funnel["read"]["jsonl"]["paragraphs"],
+    "articles": run.funnel["read"]["jsonl"]["articles"],
+    "driver_mb": peak("self"),
+    "worker_mb": max(most.values(), default=peak("self")),
+}}))
+"""
+
+
 def sentences(real_data: Path) -> list[str]:
     with gzip.open(real_data / "text_fr" / "anses_vet_spc.txt.gz", "rt", encoding="utf-8") as lines:
         texts = lines.read().split("\n")
@@ -51,19 +88,8 @@ def corpus(target: Path, megabytes: float, known: list[str]) -> None:
 
 def build(source: Path, output: Path, workers: int) -> dict[str, Any]:
     """Build in a process of its own, and report."""
-    code = f"""
-import json, resource, sys
-from corpuskit.build import build
-from corpuskit.config import validate
-run = build(validate({{"sources": [{{"type": "jsonl", "path": {str(source)!r}}}]}}), {str(output)!r}, workers={workers})
-print(json.dumps({{
-    "seconds": run.manifest["seconds"],
-    "paragraphs": run.funnel["read"]["jsonl"]["paragraphs"],
-    "articles": run.funnel["read"]["jsonl"]["articles"],
-    "driver_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    "worker_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
-}}))
-"""
+    config = {"sources": [{"type": "jsonl", "path": str(source)}]}
+    code = _CODE.format(config=config, output=str(output), workers=workers)
     work, most = output / ".work", 0
     begun = time.monotonic()
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -94,7 +94,7 @@ class OutputConfig(StepOptions):
     """How the data set is laid out."""
 
     words_per_shard: int = Field(
-        10_000_000, gt=0, description="words read for one shard, kept or not; about 60 MB of text"
+        5_000_000, gt=0, description="words read for one shard, kept or not; about 30 MB of text"
     )
 
 

@@ -221,7 +221,7 @@ run_tasks("read", [Own()], 4, FOLDER / "logs", Execution(**EXECUTION))
 
 
 def start(diary: Path, execution: Execution) -> subprocess.Popen[bytes]:
-    script = diary / "script.py"
+    script = diary.parent / "script.py"
     script.write_text(SCRIPT.replace("EXECUTION", repr(execution.model_dump())), encoding="utf-8")
     return subprocess.Popen([sys.executable, str(script), str(diary)])
 
@@ -288,9 +288,7 @@ def test_tasks_in_bundles(slurm: Path, diary: Path) -> None:
 
 
 @ON_SLURM
-def test_a_driver_inside_an_array_is_a_driver(
-    slurm: Path, diary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_driver_inside_an_array_is_a_driver(slurm: Path, diary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "17", "SLURM_MEM_PER_CPU": "1", "SBATCH_PARTITION": "none"}
     for name, value in (inside | {"RUN_OFFSET": "1", "SQUEUE_STATES": "FAILED"}).items():
         monkeypatch.setenv(name, value)
@@ -315,11 +313,19 @@ def test_a_job_that_cannot_start_python_shows_its_log(slurm: Path, diary: Path) 
 
 
 @ON_SLURM
-def test_a_task_past_its_time_and_a_cancelled_one_are_told(slurm: Path, diary: Path) -> None:
-    driver = start(diary, Execution(kind="slurm", workers=4, profile=profile()))
-    wait_for(lambda: {1, 2} <= runs(diary).keys(), "tasks that sleep")
-    driver.kill()
-    driver.wait()
+def test_a_cancelled_task_is_told(slurm: Path, diary: Path) -> None:
+    def cancel() -> None:
+        wait_for(lambda: runs(diary), "a task that sleeps")
+        subprocess.run(["scancel", (diary / "logs" / "slurm_job").read_text() + "_0"], check=True)
+
+    somebody = threading.Thread(target=cancel)
+    somebody.start()
+    execution = Execution(kind="slurm", workers=1, profile=profile())
+    told = failed("read", [Diary(diary, {0: "sleep"})], 2, diary / "logs", execution)
+    somebody.join()
+    assert told.startswith("read: task 1 of 2 failed on node: Slurm says CANCELLED (job ")
+    assert "\nSomebody or the cluster cancelled it.\n" in told
+    assert runs(diary) == {0: 1}  # the other waited, and was taken back
 
 
 @ON_SLURM
@@ -373,7 +379,10 @@ def test_without_a_cluster_the_message_says_so(diary: Path) -> None:
         ("partition: [", "not YAML"),
         ("partitoin: cpu", "  - partitoin: no such option; did you mean `partition`?"),
         ("colour: blue", "  - colour: no such option; known: partition, account"),
-        ("time: 20:00:00", '  - time: expected hours, minutes and seconds in quotes, such as "20:00:00" (given: 72000)'),
+        (
+            "time: 20:00:00",
+            '  - time: expected hours, minutes and seconds in quotes, such as "20:00:00" (given: 72000)',
+        ),
         ("time: a day", "such as \"20:00:00\" (given: 'a day')"),
         ("memory_gb: -1", "  - memory_gb: Input should be greater than 0 (given: -1)"),
         ("cpus_per_task: many", "  - cpus_per_task: Input should be a valid integer"),

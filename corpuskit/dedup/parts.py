@@ -61,7 +61,7 @@ PARAGRAPH_PART = pa.schema(
 Array = npt.NDArray[Any]
 
 #: Characters of text held before a row group is written: what a worker's memory depends on.
-FLUSH_CHARACTERS = 16 << 20
+FLUSH_CHARACTERS = 8 << 20
 
 
 def digest(text: str) -> int:
