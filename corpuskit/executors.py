@@ -423,6 +423,7 @@ class _Ray(_Witness, RayPipelineExecutor):
         connected = ray.is_initialized()
         if not connected:
             try:
+                self._knock()
                 ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
             except Exception as error:  # whatever a version of Ray raises for it
                 raise _Refused(
@@ -443,6 +444,11 @@ class _Ray(_Witness, RayPipelineExecutor):
                 )
             time.sleep(0.5)
         return failures
+
+    def _knock(self) -> None:
+        """Ray itself tries a wrong address for many minutes."""
+        if found := re.fullmatch(r"(?:ray://)?\[?([^/\]]+)\]?:(\d+)", self.address):
+            socket.create_connection((found[1], int(found[2])), timeout=30).close()
 
     def _on_cluster(self, ray: Any, ranks: list[int]) -> dict[int, Failure]:
         waiting, failures = deque(ranks), dict[int, Failure]()

@@ -22,7 +22,7 @@ from pydantic import Field, PositiveInt
 
 from corpuskit.clean.quality import Verdict
 from corpuskit.clean.repetition import duplicate_characters, repeats, top_ngram
-from corpuskit.clean.tokens import of
+from corpuskit.clean.tokens import Tokens, of
 from corpuskit.clean.words import each_word, words
 from corpuskit.records import Article
 from corpuskit.steps import ArticleStep, StepOptions
@@ -48,7 +48,8 @@ FINEWEB_2: dict[str, Any] = {
     "dup_n_grams": ((5, 0.15), (6, 0.141), (7, 0.131), (8, 0.121), (9, 0.111), (10, 0.1)),
 }
 
-_PARAGRAPH_BREAK, _LINE_BREAK = re.compile(r"\n{2,}"), re.compile(r"\n+")
+# Written so that the engine looks for the line breaks they begin with.
+_PARAGRAPH_BREAK, _LINE_BREAK = re.compile(r"\n\n+"), re.compile(r"\n\n*")
 _ELLIPSES = "...", "…"
 #: What is a letter or digit to the tokenizer and punctuation to datatrove (the full-width digit one).
 _AMBIGUOUS = [character for character in sorted(PUNCTUATION_SET) if character.isalnum()]
@@ -85,23 +86,16 @@ class GopherOptions(StepOptions):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A document and its words: their hashes in lower case, their characters, whether they hold a letter."""
+    """A document and its words."""
 
     text: str
-    hashes: Array
-    lengths: Array
-    lettered: Array
+    tokens: Tokens
 
     @classmethod
     def of(cls, article: Article) -> Text:
         """The kept paragraphs of an article, a blank line between two of them."""
-        tokens = of(article)
-        columns = tokens.hashes, tokens.lengths, tokens.lettered
-        kept = np.array([paragraph.drop is None for paragraph in article.paragraphs], np.bool_)
-        if not kept.all():
-            chosen = np.repeat(kept, np.diff(tokens.bounds))
-            columns = columns[0][chosen], columns[1][chosen], columns[2][chosen]
-        return cls(article.text, *columns)
+        kept = [paragraph.text for paragraph in article.kept()]
+        return cls("\n\n".join(kept), of(article) if len(kept) == len(article.paragraphs) else Tokens(kept))
 
 
 class GopherStep(ArticleStep):
@@ -128,8 +122,8 @@ class GopherStep(ArticleStep):
     def quality(self, text: Text) -> Iterator[Verdict]:
         """The rules on quality that a document breaks, in datatrove's order. One without words is too short."""
         options: GopherOptions = self.options
-        total = len(text.lengths)
-        lengths = text.lengths
+        lengths = text.tokens.lengths
+        total = len(lengths)
         if any(character in text.text for character in _AMBIGUOUS):
             lengths = np.array(
                 [len(word) for word in words(text.text) if not PUNCTUATION_SET.issuperset(word)], np.int64
@@ -157,7 +151,7 @@ class GopherStep(ArticleStep):
         ends = sum(line.rstrip().endswith(_ELLIPSES) for line in lines) / len(lines)
         if options.max_ellipsis_lines_ratio and ends > options.max_ellipsis_lines_ratio:
             yield Verdict("gopher_too_many_end_ellipsis", ends, options.max_ellipsis_lines_ratio)
-        alpha = int(np.count_nonzero(text.lettered)) / total
+        alpha = int(np.count_nonzero(text.tokens.lettered)) / total
         if options.max_non_alpha_words_ratio and alpha < options.max_non_alpha_words_ratio:
             yield Verdict("gopher_below_alpha_threshold", alpha, options.max_non_alpha_words_ratio)
         if options.min_stop_words:
@@ -182,8 +176,8 @@ class GopherStep(ArticleStep):
             share = sum(map(len, copies)) / characters
             if most_characters and share > most_characters:
                 yield Verdict(f"dup_{unit}_char_frac", share, most_characters)
-        sizes = {n for n, _ in (*options.top_n_grams, *options.dup_n_grams)}
-        bounds = repeats(text.hashes, text.lengths, np.array([0, len(text.hashes)]), sizes)
+        top, dup = ({n for n, _ in limits} for limits in (options.top_n_grams, options.dup_n_grams))
+        bounds = repeats(text.tokens, np.array([0, len(text.tokens)]), top, dup)
         found: list[str] = []
         for n, limit in options.top_n_grams:
             if bounds.top[n][0] / characters > limit:

@@ -57,6 +57,15 @@ _CERTAIN = 10_000
 _MIXABLE = 100
 _UNMIXED = 0.95
 
+#: A text of more characters is first asked about a sample: of 80 words or more in equal steps from beginning to
+#: end, those of up to seven letters and nothing else. It stands for the text if it is of so many characters and
+#: its best language so many times likelier than the next; more than a third of another language shows.
+_SAMPLED = 100
+_STEPS = 80
+_SHORT_WORD = 7
+_SAMPLE = 40
+_CLEAR = 100.0
+
 _WORDLESS = re.compile(
     # Any token that holds a digit, an at sign, a slash: measures, formulas, identifiers, addresses; and masks.
     r"<[A-Z]+>|(?<!\S)[^\s\d@/\\_]*+[\d@/\\_]\S*|[!-&(-,.:-@\[-`{-~«»“”„…•·–—°±×÷≤≥\uD800-\uDFFF]+"
@@ -65,7 +74,7 @@ _WORDLESS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the words of a text say by themselves."""
+    """What the words of a text say by themselves; the languages in the order of their probabilities."""
 
     letters: int
     probabilities: Mapping[str, float]
@@ -73,6 +82,12 @@ class Evidence:
     @property
     def weight(self) -> float:
         return min(max(self.letters / 20, 1.0), 3.0)
+
+    @property
+    def lead(self) -> float:
+        """How many times likelier the best language is than the next, 0 without any."""
+        first, second, *_ = (*self.probabilities.values(), 0.0, 0.0)
+        return first / max(second, _LEAST)
 
     def posterior(self, prior: Mapping[str, float]) -> dict[str, float]:
         """Probabilities of the languages after words and prior."""
@@ -88,10 +103,8 @@ class Evidence:
 
     def certain(self, prior: Mapping[str, float]) -> str:
         """The language that words speak for so clearly that no place could change it, else ""."""
-        best = max(self.probabilities, key=self.probabilities.__getitem__)
-        first, *rest = sorted(self.probabilities.values(), reverse=True)[:2]
-        lead = (first / max([_LEAST, *rest])) ** self.weight * prior.get(best, _OTHERS)
-        return best if lead > _CERTAIN * _MOST_COUNTS else ""
+        best = next(iter(self.probabilities))
+        return best if self.lead**self.weight * prior.get(best, _OTHERS) > _CERTAIN * _MOST_COUNTS else ""
 
 
 @cache
@@ -111,21 +124,43 @@ def model() -> Any:
 
 def evidence(text: str) -> Evidence:
     """Ask fastText about the words of a text; of one in several languages, about the sentences of the main one."""
+    return (_sampled(text) if len(text) > _SAMPLED else None) or _thorough(text)
+
+
+def _sampled(text: str) -> Evidence | None:
+    """What a sample of the words says, if it says it clearly."""
+    words = text.split()
+    sample = [word for word in words[:: len(words) // _STEPS or 1] if len(word) <= _SHORT_WORD and word.isalpha()]
+    asked = " ".join(sample).lower()
+    found = Evidence(len(text) - len(words), _predict(asked, 2) if len(asked) >= _SAMPLE else {})
+    return found if found.lead > _CLEAR else None
+
+
+def _thorough(text: str) -> Evidence:
     whole = _ask(text)
     if whole.letters < _MIXABLE or max(whole.probabilities.values(), default=1.0) > _UNMIXED:
         return whole
     ends = [*sentence_ends(text), len(text)]
     sentences: defaultdict[str, list[str]] = defaultdict(list)
     for start, end in zip([0, *ends], ends, strict=False):
-        if probabilities := _ask(text[start:end]).probabilities:
-            sentences[max(probabilities, key=probabilities.__getitem__)].append(text[start:end])
+        for language in _predict(_words(text[start:end]), 1):
+            sentences[language].append(text[start:end])
     return _ask(" ".join(max(sentences.values(), key=lambda those: sum(map(len, those)), default=[text])))
 
 
 def _ask(text: str) -> Evidence:
-    words = " ".join(_WORDLESS.sub(" ", text).lower().split())
-    found = model().predict(words + "\n", -1, _LEAST, "replace") if words else []
-    return Evidence(len(words) - words.count(" "), {label.removeprefix("__label__"): score for score, label in found})
+    words = _words(text)
+    return Evidence(len(words) - words.count(" "), _predict(words))
+
+
+def _words(text: str) -> str:
+    return " ".join(_WORDLESS.sub(" ", text).lower().split())
+
+
+def _predict(words: str, most: int = -1) -> dict[str, float]:
+    """The probabilities of so many languages, of all with -1, the likeliest first."""
+    found = model().predict(words + "\n", most, _LEAST, "replace") if words else []
+    return {label.removeprefix("__label__"): score for score, label in found}
 
 
 class LanguageOptions(StepOptions):

@@ -19,8 +19,7 @@ import numpy.typing as npt
 from pydantic import Field, PositiveInt
 
 from corpuskit.clean.quality import Verdict
-from corpuskit.clean.spans import Spans
-from corpuskit.clean.tokens import of
+from corpuskit.clean.tokens import Tokens, of
 from corpuskit.clean.words import words
 from corpuskit.records import Article, Paragraph
 from corpuskit.steps import ArticleStep, StepOptions
@@ -29,6 +28,8 @@ Array = npt.NDArray[Any]
 
 #: Places in a table of n-grams for each of them: hardly two different ones share a place.
 _PLACES = 8
+#: Letters that are rarely said again by chance.
+_LETTERS = 14
 #: N-grams looked at together.
 _BATCH = 1 << 18
 _SALT = np.uint64(0xA24BAED4963EE407)
@@ -75,12 +76,12 @@ class RepetitionStep(ArticleStep):
     def process(self, article: Article) -> None:
         options: RepetitionOptions = self.options
         tokens = of(article)
-        counts = np.diff(tokens.bounds).tolist()
+        counts = (tokens.bounds[1:] - tokens.bounds[:-1]).tolist()
         self._mark_copies(article, counts)
-        sizes = {SIGNAL, *options.max_top_ngram, *options.max_duplicate_ngrams}
-        repeated = repeats(tokens.hashes, tokens.lengths, tokens.bounds, sizes)
+        sizes = {SIGNAL, *options.max_duplicate_ngrams}
+        repeated = repeats(tokens, tokens.bounds, options.max_top_ngram, sizes)
         signal = (repeated.duplicates[SIGNAL] / np.maximum(repeated.characters, 1)).tolist()
-        suspect = self.suspects(repeated, np.maximum(np.diff(tokens.offsets) - 1, 1)).tolist()
+        suspect = self.suspects(repeated, np.maximum(tokens.offsets[1:] - tokens.offsets[:-1] - 1, 1)).tolist()
         for at, paragraph in enumerate(article.paragraphs):
             if paragraph.drop is not None or article.drop is not None:
                 continue
@@ -168,69 +169,108 @@ class Repeats:
     duplicates: dict[int, Array]
 
 
-def repeats(hashes: Array, lengths: Array, bounds: Array, sizes: Iterable[int]) -> Repeats:
+def repeats(tokens: Tokens, bounds: Array, top: Iterable[int], duplicates: Iterable[int]) -> Repeats:
     """Bound :func:`top_ngram` and :func:`duplicate_characters` for many texts at once.
 
-    N-grams are compared by the hash of their letters, whatever words these make and in whatever case: some
-    that differ may be taken for equal, none that are equal for different.
+    N-grams are compared by the hash of their letters in lower case: some that differ may be taken for
+    equal, none that are equal for different.
 
     Args:
-        hashes: of the words, as :attr:`Tokens.hashes` has them, shape (words,).
-        lengths: characters of each word, shape (words,).
+        tokens: of the texts.
         bounds: the words of text *i* are ``bounds[i]:bounds[i + 1]``, shape (texts + 1,).
-        sizes: every n of interest.
+        top: every n whose most frequent n-gram is of interest.
+        duplicates: every n whose repeated n-grams are.
     """
-    ends = lengths.cumsum()
-    edges = np.concatenate(([0], ends))
-    spans = Spans(hashes, ends)
-    ns = np.array(sorted(sizes), np.int64)
-    found = Repeats(np.diff(edges[bounds]), {}, {})
-    batch = max(1, _BATCH // max(1, len(hashes)))
-    for start in range(0, len(ns), batch):
-        some = ns[start : start + batch]
-        top, duplicates = _bounded(spans, edges, bounds, some[:, None])
-        found.top.update(zip(some.tolist(), top, strict=True))
-        found.duplicates.update(zip(some.tolist(), duplicates, strict=True))
-    return found
+    words = _Words(tokens, bounds)
+    ns = sorted(duplicates)
+    covered = words.covered(np.array(ns, np.int64)) if ns else []
+    return Repeats(np.diff(tokens.edges[bounds]), words.most_frequent(sorted(top)), dict(zip(ns, covered, strict=True)))
 
 
-def _bounded(spans: Spans, edges: Array, bounds: Array, ns: Array) -> tuple[Array, Array]:
-    """The two bounds for some n, one row each; words are known by the places of their first and last letter."""
-    counts = np.diff(bounds)
-    texts, words = len(counts), int(bounds[-1])
-    if not words:
-        return np.zeros((len(ns), texts), np.int64), np.zeros((len(ns), texts), np.int64)
-    first = np.arange(words)
-    owners, stops = np.repeat(np.arange(texts), counts), np.repeat(bounds[1:], counts)
-    # Towards its end a text has n-grams that are too short: they are seen to below.
-    last = np.minimum(first + ns, stops)
-    keys = spans.hashes(first, last)
-    if texts > 1:
-        keys += owners.astype(np.uint64) * _SALT
-    lengths = edges[last]
-    lengths += ns - 1 - edges[:-1]
+class _Words:
+    """The words of texts, for :func:`repeats`."""
 
-    # What may be equal falls into one place of a table; the most frequent n-gram is no larger than the fullest.
-    bits = (_PLACES * words).bit_length()
-    places = (keys >> np.uint64(64 - bits)).astype(np.int64)
-    places += np.arange(len(ns))[:, None] << bits
-    together = np.bincount(places.ravel(), lengths.ravel(), len(ns) << bits).take(places)
-    top = np.zeros((len(ns), texts), np.int64)
-    top[:, counts > 0] = np.maximum.reduceat(together, bounds[:-1][counts > 0], axis=1)
+    def __init__(self, tokens: Tokens, bounds: Array) -> None:
+        counts = bounds[1:] - bounds[:-1]
+        self.count, self.texts = len(tokens), len(counts)
+        self.edges, self.letters = tokens.edges, tokens.letters
+        self.first = np.arange(self.count)
+        #: The text of each word, and the word at which that text ends.
+        self.owners, self.stops = np.repeat(np.arange(self.texts), counts), np.repeat(bounds[1:], counts)
+        self.some, self.starts = counts > 0, bounds[:-1][counts > 0]
 
-    # Only those are compared that are not alone there: sorted by hash, then by where they start.
-    candidates = np.flatnonzero(together.ravel() > lengths.ravel())
-    low = np.uint64((1 << keys.size.bit_length()) - 1)
-    ranked = keys.ravel()[candidates] + (candidates // words).astype(np.uint64) * _SALT & ~low
-    ranked |= candidates.astype(np.uint64)
+    def keys(self, words: Array, ends: Array) -> Array:
+        """Hashes of the stretches of letters from these words on, different ones in different texts."""
+        keys = self.letters.hashes(self.edges[words], ends)
+        if self.texts > 1:
+            keys += self.owners[words].astype(np.uint64) * _SALT
+        return keys
+
+    def most_frequent(self, ns: Sequence[int]) -> dict[int, Array]:
+        """Characters in the most frequent n-gram, at most: it occurs no more often than its beginning."""
+        found = {n: np.zeros(self.texts, np.int64) for n in ns}
+        if not (ns and self.count):
+            return found
+        last = np.minimum(self.first + ns[0], self.stops)
+        # What is equal falls into one place of a table.
+        bits = (_PLACES * self.count).bit_length()
+        places = (self.keys(self.first, self.edges[last]) >> np.uint64(64 - bits)).view(np.int64)
+        times = np.bincount(places, minlength=1 << bits).take(places)
+        for n in ns:
+            last = np.minimum(self.first + n, self.stops)
+            characters = (self.edges[last] - self.edges[:-1] + (n - 1)) * times
+            found[n][self.some] = np.maximum.reduceat(characters, self.starts)
+        return found
+
+    def covered(self, ns: Array) -> Array:
+        """Characters inside n-grams used before, shape (n, texts)."""
+        found = np.zeros((len(ns), self.texts), np.int64)
+        candidates = self._candidates(int(ns[0]))
+        batch = max(1, _BATCH // max(1, len(candidates)))
+        for start in range(0, len(ns) if len(candidates) else 0, batch):
+            found[start : start + batch] = self._covered(candidates, ns[start : start + batch])
+        return found
+
+    def _candidates(self, n: int) -> Array:
+        """The words from which n or more may be a repetition, or be repeated.
+
+        Those whose first letters are repeated, and those from which n words have too few letters to say.
+        """
+        if not self.count:
+            return self.first
+        nearby = self.edges[:-1] + _LETTERS
+        chosen = self.edges[np.minimum(self.first + n, self.stops)] < nearby
+        nearby = np.minimum(nearby, self.edges[self.stops])
+        ranked, low = _ranked(self.keys(self.first, nearby), self.first)
+        again = (ranked[1:] ^ ranked[:-1]) <= low
+        places = (ranked & low).view(np.int64)
+        chosen[places[1:][again]] = True
+        chosen[places[:-1][again]] = True
+        return np.flatnonzero(chosen)
+
+    def _covered(self, candidates: Array, ns: Array) -> Array:
+        rows = np.arange(len(ns))[:, None]
+        last = candidates + ns[:, None]
+        whole = np.flatnonzero(last <= self.stops[candidates])
+        row, at = np.divmod(whole, len(candidates))
+        at, last = candidates[at], last.ravel()[whole]
+        keys = self.keys(at, self.edges[last]) + row.astype(np.uint64) * _SALT
+        ranked, low = _ranked(keys, np.arange(len(keys)))
+        later = np.sort((ranked[1:] & low)[(ranked[1:] ^ ranked[:-1]) <= low]).view(np.int64)
+        # The stretches are in order, row by row: each adds what the one before it did not cover.
+        row, at, last = row[later], at[later], last[later]
+        above = row * self.edges[-1]
+        start, end = self.edges[at] + above, self.edges[last] + above
+        start[1:] = np.maximum(start[1:], end[:-1])
+        places = row * self.texts + self.owners[at]
+        covered = np.bincount(places, end - start, len(rows) * self.texts)
+        return covered.astype(np.int64).reshape(len(ns), self.texts)
+
+
+def _ranked(keys: Array, places: Array) -> tuple[Array, np.uint64]:
+    """Keys in order, their lowest bits replaced by their places, and the mask of those bits."""
+    low = np.uint64((1 << len(keys).bit_length()) - 1)
+    ranked = keys & ~low
+    ranked |= places.view(np.uint64)
     ranked.sort()
-    later = np.sort((ranked[1:] & low)[(ranked[1:] ^ ranked[:-1]) <= low].astype(np.int64))
-    row, at = np.divmod(later, words)
-    whole = at + ns[row, 0] <= stops[at]
-    row, at = row[whole], at[whole]
-    # The stretches are in order, row by row: each adds what the one before it did not cover.
-    above = row * edges[-1]
-    start, end = edges[at] + above, edges[at + ns[row, 0]] + above
-    start[1:] = np.maximum(start[1:], end[:-1])
-    covered = np.bincount(row * texts + owners[at], end - start, len(ns) * texts)
-    return top, covered.astype(np.int64).reshape(len(ns), texts)
+    return ranked, low

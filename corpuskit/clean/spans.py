@@ -21,33 +21,17 @@ class Spans:
     The sum of ``code * base ** place`` is taken once for every prefix; a stretch is the difference of
     two, divided by the power of its start. Equal stretches have equal hashes wherever they stand;
     different ones collide by chance only.
-
-    Args:
-        codes: the sequence, shape (length,).
-        ends: where each of them ends, when they stand for more than one place: with the hashes of words and
-            where the words end, a stretch of words has the hash of its letters, however they are divided.
     """
 
-    def __init__(self, codes: Array, ends: Array | None = None) -> None:
-        places = len(codes) if ends is None or not len(ends) else int(ends[-1])
-        powers, inverses = _powers(1 << max(12, places.bit_length()))
+    def __init__(self, codes: Array) -> None:
+        powers, self._inverses = _powers(1 << max(12, len(codes).bit_length()))
         self._sums = np.zeros(len(codes) + 1, np.uint64)
-        if ends is None:
-            np.multiply(codes, powers[: len(codes)], out=self._sums[1:])
-            self._inverses = inverses
-        else:
-            starts = np.zeros(len(codes) + 1, np.int64)
-            starts[1:] = ends
-            np.multiply(codes, powers.take(starts[:-1]), out=self._sums[1:])
-            self._inverses = inverses.take(starts)
+        np.multiply(codes, powers[: len(codes)], out=self._sums[1:])
         self._sums[1:].cumsum(out=self._sums[1:])
 
     def hashes(self, first: Array, last: Array) -> Array:
         """The hash of each stretch from ``first`` up to, not including, ``last``."""
-        result: Array = self._sums[last]
-        result -= self._sums[first]
-        result *= self._inverses[first]
-        result *= _MIX
+        result: Array = (self._sums[last] - self._sums[first]) * self._inverses[first] * _MIX
         return result
 
 

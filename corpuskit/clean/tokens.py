@@ -18,11 +18,10 @@ from corpuskit.records import Article
 
 Array = npt.NDArray[Any]
 
-_DECIMAL_MARKS = tuple(map(ord, ".,"))
 _MULTIPLIER = 0x9E6C63D0876A9A47
 _PLANE = 0x10000
 #: What a character is: its kinds, added up.
-_ALPHANUMERIC, _DECIMAL, _LETTER = 1, 2, 4
+_ALPHANUMERIC, _DECIMAL, _LETTER, _DECIMAL_MARK = 1, 2, 4, 8
 
 
 class Tokens:
@@ -46,31 +45,32 @@ class Tokens:
         lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + 1
         self.offsets: Array = np.concatenate(([0], lengths.cumsum()))
         self._kinds = _looked_up(self.codes)
-        self.starts, self.ends = self._words()
+        self._inside, self.starts, self.ends = self._words()
         self.bounds: Array = np.searchsorted(self.starts, self.offsets)
 
     def __len__(self) -> int:
         return len(self.starts)
 
-    def _words(self) -> tuple[Array, Array]:
+    def _words(self) -> tuple[Array, Array, Array]:
         inside = (self._kinds & _ALPHANUMERIC).view(np.bool_)
-        digit = (self._kinds & _DECIMAL).astype(np.bool_)
-        marks = np.flatnonzero((self.codes == _DECIMAL_MARKS[0]) | (self.codes == _DECIMAL_MARKS[1]))
-        marks = marks[(marks > 0) & (marks < len(self.codes) - 1)]
-        marks = marks[digit[marks - 1] & digit[marks + 1]]
+        marks = np.flatnonzero(self._kinds[1:-1] & _DECIMAL_MARK) + 1
+        marks = marks[(self._kinds[marks - 1] & self._kinds[marks + 1] & _DECIMAL) > 0]
         cuts = marks[:0]
         if len(marks):
+            digit = (self._kinds & _DECIMAL).astype(np.bool_)
             # Letters right after the digits of a decimal number ("2,5mg") are a word of their own.
             no_digit = np.append(np.flatnonzero(~digit), len(self.codes))
             after = no_digit[np.searchsorted(no_digit, marks + 1)]
             after = after[after < len(self.codes)]
             cuts = np.unique(after[inside[after]])
             inside[marks] = True
-        steps = np.diff(inside.view(np.int8), prepend=0, append=0)
-        starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+        framed = np.zeros(len(inside) + 2, np.bool_)
+        framed[1:-1] = inside
+        changes = np.flatnonzero(framed[1:] != framed[:-1])
+        starts, ends = changes[::2].copy(), changes[1::2].copy()
         if len(cuts):
             starts, ends = np.sort(np.concatenate((starts, cuts))), np.sort(np.concatenate((ends, cuts)))
-        return starts, ends
+        return inside, starts, ends
 
     @cached_property
     def lengths(self) -> Array:
@@ -78,9 +78,21 @@ class Tokens:
         return self.ends - self.starts
 
     @cached_property
+    def edges(self) -> Array:
+        """Characters of all words before each word, and of all, shape (words + 1,)."""
+        edges = np.zeros(len(self) + 1, np.int64)
+        self.lengths.cumsum(out=edges[1:])
+        return edges
+
+    @cached_property
+    def letters(self) -> Spans:
+        """Hashes of stretches of the characters of all words, in lower case, one after the other."""
+        return Spans(_lower().take(self.codes[self._inside], mode="clip"))
+
+    @cached_property
     def hashes(self) -> Array:
         """A 64-bit hash of each word in lower case."""
-        return Spans(_lower()[np.minimum(self.codes, _PLANE - 1)]).hashes(self.starts, self.ends)
+        return self.letters.hashes(self.edges[:-1], self.edges[1:])
 
     @cached_property
     def numeric(self) -> Array:
@@ -105,16 +117,16 @@ class Tokens:
             ``hashes``, shape (n-grams,), and ``bounds``, shape (texts + 1,): the n-grams of text *i* are
             ``hashes[bounds[i]:bounds[i + 1]]``, none where it has fewer than n words.
         """
-        words = np.diff(self.bounds)
-        counts = np.maximum(words - n + 1, 0)
-        bounds = np.concatenate(([0], counts.cumsum()))
+        counts = np.maximum(self.bounds[1:] - self.bounds[:-1] - (n - 1), 0)
+        bounds = np.zeros(len(self.bounds), np.int64)
+        counts.cumsum(out=bounds[1:])
         # The first word of each n-gram: those of a text follow one another.
         first = np.arange(bounds[-1]) + np.repeat(self.bounds[:-1] - bounds[:-1], counts)
-        hashes = np.zeros(len(first), np.uint64)
+        hashes = np.zeros(max(0, len(self) - n + 1), np.uint64)
         for place in range(n):
             hashes *= np.uint64(_MULTIPLIER)
-            hashes += self.hashes[first + place]
-        return mixed(hashes), bounds
+            hashes += self.hashes[place : place + len(hashes)]
+        return mixed(hashes[first]), bounds
 
     @cached_property
     def text_hashes(self) -> Array:
@@ -163,7 +175,12 @@ def _kinds() -> Array:
 
 
 def _kind(character: str) -> int:
-    return character.isalnum() * _ALPHANUMERIC + character.isdecimal() * _DECIMAL + character.isalpha() * _LETTER
+    return (
+        character.isalnum() * _ALPHANUMERIC
+        + character.isdecimal() * _DECIMAL
+        + character.isalpha() * _LETTER
+        + (character in ".,") * _DECIMAL_MARK
+    )
 
 
 @cache

@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pyarrow as pa
@@ -100,7 +100,7 @@ def load(name: str, path: str) -> TestSet:
             except (Refused, ValueError, csv.Error, pa.ArrowException) as error:
                 raise TestSetError(f"test set {name}: {file.path}: {member.name} cannot be read: {error}") from None
             fields.update(inner for _, inner, _ in strings)
-            for text, inner, place in strings if read is _read_text else _texts(strings, field):
+            for text, inner, place in _texts(strings, field):
                 names.setdefault(mend(text), f"{member.name}#{place}{'.' if inner else ''}{inner}")
     names.pop("", None)
     if not known:
@@ -141,17 +141,18 @@ def _format(name: str) -> Callable[[bytes, str], Iterable[_Found]] | None:
 
 
 def _texts(strings: Iterable[_Found], field: str) -> Iterator[_Found]:
-    """Those of the strings of records that are text: of the field, or such as the module says."""
+    """Those of the strings that are text: of the field, of no field at all, or such as the module says."""
     by_field, by_place = defaultdict(list), defaultdict(list)
     for string, inner, place in strings:
-        if field in ("", inner, inner.rpartition(".")[2]):
+        if not inner or field in ("", inner, inner.rpartition(".")[2]):
             by_field[inner].append(string)
             by_place[place].append((string, inner))
     same = {inner for inner, values in by_field.items() if len(values) > 2 and len(set(values)) == 1}
     for place, found in by_place.items():
-        for at, (string, inner) in enumerate(found):
-            longer = (other for other, _ in found[:at] + found[at + 1 :] if len(other) > len(string))
-            if field or (inner not in same and _is_text(string) and not any(string in other for other in longer)):
+        for string, inner in found:
+            longer = (other for other, _ in found if len(other) > len(string))
+            chosen = field or not inner
+            if chosen or (inner not in same and _is_text(string) and not any(string in other for other in longer)):
                 yield string, inner, place
 
 
@@ -243,7 +244,7 @@ def _read_table(data: bytes, field: str) -> Iterator[_Found]:
     ):
         yield from _read_text(data, field)
         return
-    rows = _rows(text)
+    rows = _rows(text) if text.strip() else []
     # Were it no header, no text would be lost: it has none.
     header = rows[0][1] if rows and not any(map(_is_text, rows[0][1])) else []
     if field.isdigit():
@@ -254,16 +255,20 @@ def _read_table(data: bytes, field: str) -> Iterator[_Found]:
 
 
 def _rows(text: str) -> list[tuple[int, list[str]]]:
-    """The rows of a table and the lines they end on; where quotes do not pair, they are but characters."""
-    first = text.partition("\n")[0]
-    delimiter = max("\t;,", key=first.count)
-    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    """The rows of a table and the lines they end on, by the delimiter that gives all of them as many cells."""
+    common = max("\t;,", key=text.count)
+    # Where quotes do not pair in a TSV they are but characters.
+    tries = [*((delimiter, True, True) for delimiter in "\t;,"), ("\t", False, False), (common, True, False)]
+    for delimiter, quoted, strict in tries:
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=strict)
         try:
             rows = [(reader.line_num, cells) for cells in reader if cells]
         except csv.Error:
-            continue
-        if len({len(cells) for _, cells in rows}) <= 1:
+            if strict:
+                continue
+            raise
+        if len(rows[0][1]) > 1 and len({len(cells) for _, cells in rows}) == 1:
             break
     return rows
 

@@ -58,7 +58,7 @@ def our_verdict(tokens: Sequence[str], characters: int) -> str:
 
 def bounds(texts: Sequence[Sequence[str]], sizes: Iterable[int]) -> Repeats:
     tokens = Tokens([" ".join(words) for words in texts])
-    return repeats(tokens.hashes, tokens.lengths, tokens.bounds, sizes)
+    return repeats(tokens, tokens.bounds, sizes, sizes)
 
 
 @given(TOKENS, st.integers(2, 6))
