@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-MEASURES = ["language", "ocr", "jats", "hal", "reflow", "wikipedia"]
+MEASURES = ["language", "ocr", "jats", "hal", "reflow", "wikipedia", "contamination"]
 
 
 def main() -> int:
