@@ -183,7 +183,7 @@ def repeats(tokens: Tokens, bounds: Array, top: Iterable[int], duplicates: Itera
     """
     words = _Words(tokens, bounds)
     ns = sorted(duplicates)
-    covered = words.covered(np.array(ns, np.int64)) if ns else []
+    covered: Any = words.covered(np.array(ns, np.int64)) if ns else []
     return Repeats(np.diff(tokens.edges[bounds]), words.most_frequent(sorted(top)), dict(zip(ns, covered, strict=True)))
 
 

@@ -381,7 +381,7 @@ def _numbers_agree(pairs: Array, shingles: Shingles) -> Array:
     """Whether the numbers of one text are a subsequence of those of the other."""
     bounds = shingles.number_bounds
     counts = np.diff(bounds)[pairs]
-    agreed = counts[:, 0] == counts[:, 1]
+    agreed: Array = counts[:, 0] == counts[:, 1]
     equal = np.flatnonzero(agreed)
     left, owners = _gather(pairs[equal, 0], bounds)
     right, _ = _gather(pairs[equal, 1], bounds)
