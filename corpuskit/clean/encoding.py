@@ -57,10 +57,10 @@ _SUBSTITUTES: dict[int, str | None] = {
 }
 _SOFT_HYPHEN = re.compile(r"(?<=\d)\xAD(?=\d)")
 _OURS = re.compile(_one_of({*_SUBSTITUTES, 0xAD}))
-#: All of these, and white space other than spaces: without one, mending is putting single spaces.
-_UNEVEN = re.compile(
-    _one_of({*_FTFYS, *_SUBSTITUTES, 0xAD, *(ord(c) for c in map(chr, range(0x3001)) if c.isspace() and c != " ")})
-)
+#: All of these; and the same with white space other than spaces.
+_ODD = re.compile(_one_of({*_FTFYS, *_SUBSTITUTES, 0xAD}))
+_SPACES = {code for code in range(0x3001) if chr(code).isspace()} - {0x20}
+_UNEVEN = re.compile(_one_of({*_FTFYS, *_SUBSTITUTES, 0xAD, *_SPACES}))
 
 #: What no decoding explains: replacement characters and private use (symbol fonts).
 _UNDECODABLE = re.compile(r"[\uFFFD\uE000-\uF8FF\U000F0000-\U0010FFFF]")
@@ -102,13 +102,19 @@ def mend(text: str) -> str:
     zero-width and directional characters go; so do soft hyphens, but between digits they are hyphens.
     All white space becomes single spaces. The result is in NFC and mending it again changes nothing.
     """
-    while _UNEVEN.search(text) or _needs_ftfy(text):  # hardly any text
-        mended = _mend_once(text)
-        if mended == text:
-            return text
-        text = mended
-    text = text.strip(" ")
-    return " ".join(text.split()) if "  " in text else text
+    while True:
+        uneven = _UNEVEN.search(text) is not None
+        if (uneven and _ODD.search(text)) or _needs_ftfy(text):
+            mended = _mend_once(text)
+            if mended == text:
+                return text
+            text = mended
+        elif uneven and ("Ã" in text or "Â" in text or _looks_bad(text)):
+            # With spaces for other white space ftfy may take it otherwise.
+            text = " ".join(text.split())
+        else:  # as nearly everywhere
+            text = text.strip(" ")
+            return " ".join(text.split()) if uneven or "  " in text else text
 
 
 def _mend_once(text: str) -> str:

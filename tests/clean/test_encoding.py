@@ -100,6 +100,7 @@ def test_mended_text_is_one_clean_line_and_stays_as_it_is(text: str) -> None:
 @example("tension  Ã la hausse")
 @example(" Ã b")
 @example("voilÃ ")
+@example("\u202fÃ °")
 def test_the_way_past_the_screen_leads_to_the_same_text(text: str) -> None:
     mended, before = encoding._mend_once(text), text
     while mended != before:
