@@ -143,34 +143,31 @@ def candidates(band: Callable[[int], Array], buckets: int, preference: Array, wi
     Returns:
         Shape (pairs, 2), int64, each pair once, the preferred unit first.
     """
-    order = np.flatnonzero(~without)
-    order = order[np.argsort(preference[order], kind="stable")]
-    # A unit is known by its place in that order, which stands below what there is room for of its hash in one
-    # number: to sort those sorts the units of a bucket by preference as well.
-    bits = max(len(order) - 1, 1).bit_length()
+    # A unit's number stands below what there is room for of its hash: sorting finds those that may meet.
+    bits = max(len(without) - 1, 1).bit_length()
     low = np.uint64((1 << bits) - 1)
-    keys = np.empty(len(order), np.uint64)
+    keys = np.empty(len(without) - np.count_nonzero(without), np.uint64)
     found = np.zeros(0, np.uint64)
     for bucket in range(buckets):
         hashes = band(bucket)
-        for start in range(0, len(order), _BLOCK):
-            block = order[start : start + _BLOCK]
-            keys[start : start + _BLOCK] = (hashes[block] & ~low) | np.arange(
-                start, start + len(block), dtype=np.uint64
-            )
+        end = 0
+        for start in range(0, len(without), _BLOCK):
+            units = np.flatnonzero(~without[start : start + _BLOCK]) + start
+            start, end = end, end + len(units)
+            keys[start:end] = (hashes[units] & ~low) | units.astype(np.uint64)
         keys.sort()
         same = (keys[1:] ^ keys[:-1]) <= low
-        places = keys[np.append(same, False) | np.insert(same, 0, False)] & low
-        full = hashes[order[places]]
-        by_hash = np.argsort(full, kind="stable")
-        places, full = places[by_hash], full[by_hash]
+        units = (keys[np.append(same, False) | np.insert(same, 0, False)] & low).astype(np.int64)
+        full = hashes[units]
+        by_hash = np.lexsort((preference[units], full))
+        units, full = units[by_hash].astype(np.uint64), full[by_hash]
         linked = np.flatnonzero(full[1:] == full[:-1]) + 1
         first = np.arange(len(full))
         first[linked] = 0
         first = np.maximum.accumulate(first)[linked]
-        pairs = [places[other] << np.uint64(bits) | places[linked] for other in (first, linked - 1)]
+        pairs = [units[other] << np.uint64(bits) | units[linked] for other in (first, linked - 1)]
         found = np.unique(np.concatenate((found, *pairs)))
-    return order[np.stack((found >> np.uint64(bits), found & low), axis=1)]
+    return np.stack((found >> np.uint64(bits), found & low), axis=1).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)

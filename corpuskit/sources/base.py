@@ -155,7 +155,7 @@ class SourceReader(BaseReader):
                 if entry.alone:
                     for number, items in self._stream(entry.members, part, parts):
                         yield number, RECORD_BITS, items
-                    continue
+                    return
                 # Only what is this reader's counts: every third file of a package may be the one that is wanted.
                 readable = self.reads(entry.name)
                 if (ours % parts if readable else 0) == part:

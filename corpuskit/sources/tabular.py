@@ -404,8 +404,18 @@ def _object_row(number: int, value: Any) -> Rows:
 
 
 def _batch_rows(batch: pa.RecordBatch, first: int) -> Rows:
-    columns = [_without_dates(column) for column in batch.columns]
-    yield from enumerate(pa.RecordBatch.from_arrays(columns, batch.schema.names).to_pylist(), first)
+    try:
+        columns = [_without_dates(column) for column in batch.columns]
+        rows = pa.RecordBatch.from_arrays(columns, batch.schema.names).to_pylist()
+    except Exception as error:
+        if batch.num_rows == 1:
+            yield first, Refused(f"{type(error).__name__}: {error}", "write the file again")
+            return
+        # Which row is it? Text that is not UTF-8, for one, only shows here.
+        for at in range(batch.num_rows):
+            yield from _batch_rows(batch.slice(at, 1), first + at)
+    else:
+        yield from enumerate(rows, first)
 
 
 def _without_dates(column: pa.Array) -> pa.Array:

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from corpuskit import files, identifiers
+from corpuskit import files
 from corpuskit.files import InputFile, Member, Refused
 from corpuskit.records import Article, Paragraph, Quarantined
-from corpuskit.sources.base import MEMBER_BITS, Items, SourceOptions, SourceReader
+from corpuskit.sources.base import MEMBER_BITS, RECORD_BITS, Items, Languages, SourceOptions, SourceReader, numbered
 from corpuskit.sources.istex import fulltext
 from corpuskit.sources.istex.categories import BIOLOGY_AND_MEDICINE, Categories
 from corpuskit.sources.istex.fulltext import Variant
@@ -26,7 +26,7 @@ class IstexOptions(SourceOptions):
         1990, ge=0, description="articles published before are left out; 0 for none; undated ones stay"
     )
     max_year: int = Field(0, ge=0, description="articles published after are left out; 0 for none")
-    languages: list[str] = Field(
+    languages: Languages = Field(
         ["fr"], description="declared languages to keep, [] for all; articles that declare none stay"
     )
     categories: list[str] = Field(
@@ -38,14 +38,6 @@ class IstexOptions(SourceOptions):
     prefer: list[Variant] = Field(
         ["tei", "cleaned", "txt"], description="which file to take the text from: the first that has any"
     )
-
-    @field_validator("languages")
-    @classmethod
-    def _known_codes(cls, values: list[str]) -> list[str]:
-        for value in values:
-            if not identifiers.language(value):
-                raise ValueError(f"{value!r} is no language code; write 'fr' or 'fre', for example")
-        return [identifiers.language(value) for value in values]
 
     @field_validator("categories")
     @classmethod
@@ -143,27 +135,26 @@ class IstexReader(SourceReader):
     def pieces(
         self, file: InputFile, part: int, parts: int, on_bytes: Callable[[int], None]
     ) -> Iterator[tuple[int, int, Items]]:
-        """The documents of an archive, those of a part, or the one document that ``file`` is a piece of."""
+        """The documents of an archive that fall to a part, or the one document that ``file`` is a piece of.
+
+        A document of an archive is numbered after the member that shows it to be whole: the next one.
+        """
         if _split(file.name)[1] in self._kinds:
             if part == 0:
-                yield 0, MEMBER_BITS, self.guarded(self._document(self._unpacked(file)), file.name, "")
+                yield 0, RECORD_BITS, self.guarded(self._beside(file), file.name, "")
             return
-        number = -1
-        try:
-            for number, found in enumerate(self._packed(file, on_bytes, told=part == 0)):
-                if number % parts != part:
-                    continue
-                if isinstance(found, _Document):
-                    yield number, MEMBER_BITS, self.guarded(self._document(found), file.name, found.name)
-                else:
-                    yield number, MEMBER_BITS, (found,)
-        except Exception as error:
-            if part == 0:
-                yield number + 1, MEMBER_BITS, (self.quarantine(file.name, error),)
+        for number, found in self._packed(file, part, parts, on_bytes):
+            if isinstance(found, _Document):
+                yield number, MEMBER_BITS, self.guarded(self._document(found), file.name, found.name)
+            else:
+                yield number, MEMBER_BITS, (found,)
 
     def read(self, member: Member) -> Iterator[Items]:
         """The article of a ``.json`` by itself: title and abstract."""
         yield self._document(_Document(_split(member.name)[0], {"json": _Part.of(member)}))
+
+    def _beside(self, file: InputFile) -> Iterator[Article | Quarantined]:
+        yield from self._document(self._unpacked(file))
 
     def _unpacked(self, file: InputFile) -> _Document:
         document = _Document(_split(file.name)[0])
@@ -182,35 +173,45 @@ class IstexReader(SourceReader):
         return document
 
     def _packed(
-        self, file: InputFile, on_bytes: Callable[[int], None], told: bool
-    ) -> Iterator[_Document | Quarantined]:
-        """The documents of an archive, whose members are next to each other; ``told``: count what is ignored."""
+        self, file: InputFile, part: int, parts: int, on_bytes: Callable[[int], None]
+    ) -> Iterator[tuple[int, _Document | Quarantined]]:
+        """The documents of an archive that fall to a part; the members of each are next to each other.
+
+        Names alone tell where a document ends and whose it is, so that no part opens what is another's.
+        """
         met: set[str] = set()
+        kinds: set[str] = set()
         document = _Document("")
+        position = ours = -1
         fault: Exception | None = None
         try:
-            for member in files.members(file, on_bytes):
-                name, kind = _split(member.name)
+            for position, entry in numbered(files.entries(file, on_bytes), MEMBER_BITS):
+                name, kind = _split(entry.name)
                 if kind not in self._kinds:
-                    if _ARCHIVE.search(member.name):
-                        problem = member.refused or "this is no archive, whatever its name says"
-                        yield self.quarantine(member.name, problem, hint="download it again, or unpack it yourself")
-                    elif told:
-                        self.ignore(member)
+                    for member in entry.members if part == 0 else ():
+                        if _ARCHIVE.search(member.name):
+                            problem = member.refused or "this is no archive, whatever its name says"
+                            hint = "download it again, or unpack it yourself"
+                            yield position, self.quarantine(member.name, problem, hint=hint)
+                        else:
+                            self.ignore(member)
                     continue
-                if name != document.name or kind in document.parts:
+                if name != document.name or kind in kinds:
                     if document.parts:
-                        yield document
-                    document = _Document(name, late=name in met)
+                        yield position, document
+                    document, kinds = _Document(name, late=name in met), set()
                     met.add(name)
-                document.parts[kind] = _Part.of(member)
+                    ours += 1
+                kinds.add(kind)
+                if ours % parts == part:
+                    document.parts[kind] = _Part.of(next(entry.members))
         except Exception as error:
             # What was read of a broken archive is kept.
             fault = error
         if document.parts:
-            yield document
-        if fault:
-            raise fault
+            yield position + 1, document
+        if fault and part == 0:
+            yield position + 2, self.quarantine(file.name, fault)
 
     def _document(self, document: _Document) -> Iterator[Article | Quarantined]:
         own_name = document.name.rpartition("/")[2]
