@@ -18,6 +18,7 @@ from rich.console import Console
 
 from corpuskit import progress, runs
 from corpuskit.clean.encoding import EncodingStep
+from corpuskit.clean.gopher import GopherStep
 from corpuskit.clean.kinds import KindStep
 from corpuskit.clean.language import LanguageStep
 from corpuskit.clean.mask import MaskStep
@@ -132,6 +133,7 @@ def steps(config: BuildConfig, contaminated: Path | None = None) -> list[Article
         (OcrStep, clean.ocr),
         (QualityStep, clean.quality),
         (RepetitionStep, clean.repetition),
+        *([(GopherStep, clean.gopher)] if clean.gopher else []),
     ]
     found = [step(**options.model_dump()) for step, options in kinds]
     if clean.decontaminate and clean.decontaminate.tests:
@@ -223,6 +225,8 @@ def _build(
     elif not (output / runs.WORK).exists() and any(output.iterdir()):
         raise BuildError(f"{output} holds something that is no build of corpuskit: choose another folder")
 
+    for test in config.clean.decontaminate.tests if config.clean.decontaminate else ():
+        testsets.load(test.name, test.path)  # what cannot be read shows now, and not after hours
     with runs.working(output, fingerprint) as work:
         fresh = work / "output"
         if not (fresh / runs.MANIFEST).exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from corpuskit.clean.encoding import EncodingOptions
+from corpuskit.clean.gopher import GopherOptions
 from corpuskit.clean.kinds import KindOptions
 from corpuskit.clean.language import LanguageOptions
 from corpuskit.clean.mask import MaskOptions
@@ -74,6 +75,9 @@ class CleanConfig(StepOptions):
     ocr: OcrOptions = OcrOptions()
     quality: QualityOptions = QualityOptions()
     repetition: RepetitionOptions = RepetitionOptions()
+    gopher: GopherOptions | None = Field(
+        None, description="Gopher's rules for whole articles, on datatrove's terms; null: not asked"
+    )
     decontaminate: DecontaminateOptions | None = Field(None, description="test sets to keep out of the corpus")
 
 
@@ -222,5 +226,8 @@ def _fields_at(location: list[str | int], content: Any) -> list[str]:
         return ["type", *(reader.Options.model_fields if reader else ())]
     model: type[BaseModel] = BuildConfig
     for part in location:
-        model = model.model_fields[str(part)].annotation  # type: ignore[assignment]
+        if not isinstance(part, int):
+            kinds = model.model_fields[part].annotation
+            # An option that may be null, or a list of such, is of one model and what that is wrapped in.
+            model = next(kind for kind in (kinds, *get_args(kinds)) if hasattr(kind, "model_fields"))
     return list(model.model_fields)

@@ -30,6 +30,11 @@ ENGLISH = (
     "of troponin and a normal electrocardiogram."
 )
 
+LONGER = (
+    "L'évolution a été favorable sous traitement médical, et le patient a quitté le service au bout d'une semaine "
+    "avec un suivi par son médecin."
+)
+
 
 def rows(folder: Path, *texts: str, name: str = "cases.jsonl") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
@@ -258,6 +263,29 @@ def test_limit_takes_the_first_articles_of_each_source(tmp_path: Path) -> None:
     run = build(jsonl(source), tmp_path / "out", workers=2, limit=3)
     assert run.funnel["read"]["jsonl"]["articles"] == 3
     assert run.manifest["limit"] == 3
+
+
+def test_gophers_rules_for_whole_articles_are_applied_on_demand(tmp_path: Path) -> None:
+    source = rows(tmp_path / "in", FRENCH, f"{FRENCH}\n\n{LONGER}")
+    build(jsonl(source), tmp_path / "plain")
+    assert len(texts(tmp_path / "plain")) == 2
+    run = build(
+        jsonl(source, clean={"gopher": {"min_doc_words": 40}}, dedup={"paragraphs": False}), tmp_path / "gopher"
+    )
+    assert texts(tmp_path / "gopher") == [FRENCH, LONGER]
+    assert [(row["stage"], row["unit"], row["reason"]) for row in run.funnel["dropped"]] == [
+        ("gopher", "article", "gopher_short_doc"),
+        ("gopher", "paragraph", "gopher_short_doc"),
+    ]
+
+
+def test_a_test_set_that_cannot_be_read_stops_the_build_before_it_begins(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text('{"text": "un cas"}\n{"text": \n')
+    tests = [{"name": "cas", "path": str(tmp_path / "test.jsonl")}]
+    config = jsonl(rows(tmp_path / "in", FRENCH), clean={"decontaminate": {"tests": tests}})
+    with pytest.raises(BuildError, match=r"test set cas: .*test\.jsonl cannot be read"):
+        build(config, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_masking_is_done_on_demand(tmp_path: Path) -> None:

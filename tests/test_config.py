@@ -33,6 +33,11 @@ HAL = {"type": "hal", "path": "x"}
             {"sources": [HAL], "clean": {"ocr": {"max_nois": 1}}},
             "clean.ocr.max_nois: no such option; did you mean `max_noise`?",
         ),
+        ({"sources": [HAL], "dedup": {"near": {"ngrm": 3}}}, "dedup.near.ngrm: no such option; did you mean `ngram`?"),
+        (
+            {"sources": [HAL], "clean": {"decontaminate": {"tests": [{"nam": "quaero"}]}}},
+            "clean.decontaminate.tests[0].nam: no such option; did you mean `name`?",
+        ),
         ({"sources": [HAL], "clean": {"ocr": {"max_noise": "much"}}}, "clean.ocr.max_noise: "),
         (
             {"sources": [HAL], "output": {"words_per_shard": 0}},

@@ -25,6 +25,7 @@ STAGES = [
     "ocr",
     "quality",
     "repetition",
+    "gopher",
     "contamination",
     "join",
     "boilerplate",
@@ -203,7 +204,7 @@ def stage_table(report: dict[str, Any]) -> Table:
 
 
 def _judged(stage: str, reason: str) -> str:
-    return "article" if stage in ("select", "join", "empty") or reason == "near_article" else "paragraph"
+    return "article" if stage in ("select", "gopher", "join", "empty") or reason == "near_article" else "paragraph"
 
 
 def source_table(report: dict[str, Any]) -> Table:
