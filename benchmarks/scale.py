@@ -4,7 +4,8 @@
 
 The input is made of real French text (drug notices, case reports, abstracts), repeated with other numbers and
 shuffled sentences so that little of it is a duplicate, one article a JSON line. Each build runs in a process of its
-own; the memory is the largest resident set of a worker and of the driver, as the operating system counts it.
+own; the memory is the largest resident set of a worker and of the driver, as the operating system counts it, and the
+most that the global stages hold at once, as numpy and Arrow count it, whose slope is what the projection goes by.
 """
 
 from __future__ import annotations
@@ -31,12 +32,29 @@ _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-ZÉÀ])")
 
 #: The peak of a process is VmHWM of its own memory; what getrusage tells is inherited from its parent.
 _CODE = """
-import json, os, threading, time
+import json, os, threading, time, tracemalloc
 from pathlib import Path
+import pyarrow
 from corpuskit.build import build
 from corpuskit.config import validate
+from corpuskit.dedup import decide
 
-most = {{}}
+most, held = {{}}, {{}}
+
+def counted(name):
+    stage = getattr(decide, name)
+    def count(*given):
+        tracemalloc.start()
+        try:
+            return stage(*given)
+        finally:
+            held[name] = (tracemalloc.get_traced_memory()[1] + pyarrow.default_memory_pool().max_memory()) / 2**20
+            tracemalloc.stop()
+    setattr(decide, name, count)
+
+if {workers} > 1:
+    counted("candidates")
+    counted("decide")
 
 def peak(process):
     for line in Path("/proc", process, "status").read_text().splitlines():
@@ -61,6 +79,7 @@ print(json.dumps({{
     "paragraphs": run.funnel["read"]["jsonl"]["paragraphs"],
     "articles": run.funnel["read"]["jsonl"]["articles"],
     "driver_mb": peak("self"),
+    "held_mb": max(held.values(), default=0.0),
     "worker_mb": max(most.values(), default=peak("self")),
 }}))
 """
@@ -115,10 +134,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def project(runs: list[dict[str, Any]]) -> dict[str, float]:
-    """What the largest run comes to at ``PARAGRAPHS``, by what grows with them; memory of the driver by its slope."""
+    """What the largest run comes to at ``PARAGRAPHS``, by what grows with them."""
     first, last = runs[0], runs[-1]
     times = PARAGRAPHS / last["paragraphs"]
-    slope = (last["driver_mb"] - first["driver_mb"]) / (last["paragraphs"] - first["paragraphs"])
+    slope = (last["held_mb"] - first["held_mb"]) / (last["paragraphs"] - first["paragraphs"])
     local = {"inputs", "read_and_clean", "write"}
     cores = {
         name: seconds * last["workers"] * times / 3600 for name, seconds in last["seconds"].items() if name in local
@@ -131,6 +150,7 @@ def project(runs: list[dict[str, Any]]) -> dict[str, float]:
         "work_gb": last["work_mb"] * times / 1000,
         "output_gb": last["output_mb"] * times / 1000,
         "worker_mb": last["worker_mb"],
+        "bytes_held_a_paragraph": slope * 2**20,
         "driver_gb": (last["driver_mb"] + slope * (PARAGRAPHS - last["paragraphs"])) / 1024,
     }
 
@@ -154,13 +174,13 @@ def main() -> int:
         "all": one["wall_s"] / runs[-1]["wall_s"],
         "read_and_clean": one["seconds"]["read_and_clean"] / runs[-1]["seconds"]["read_and_clean"],
     }
-    table = Table("input MB", "workers", "paragraphs", "wall s", *one["seconds"], "worker MB", "driver MB", "work MB",
-                  "output MB")  # fmt: skip
+    table = Table("input MB", "workers", "paragraphs", "wall s", *one["seconds"], "worker MB", "driver MB", "held MB",
+                  "work MB", "output MB")  # fmt: skip
     for run in [*runs, one]:
         table.add_row(
             f"{run['input_mb']:.1f}", str(run["workers"]), f"{run['paragraphs']:,}", f"{run['wall_s']:.1f}",
             *(f"{seconds:.1f}" for seconds in run["seconds"].values()),
-            *(f"{run[name]:.0f}" for name in ("worker_mb", "driver_mb", "work_mb", "output_mb")),
+            *(f"{run[name]:.0f}" for name in ("worker_mb", "driver_mb", "held_mb", "work_mb", "output_mb")),
         )  # fmt: skip
     console, projected = Console(width=160), project(runs)
     console.print(table)

@@ -24,16 +24,15 @@ class BoilerplateOptions(StepOptions):
     )
 
 
-def boilerplate(text_hashes: Array, articles: Array, min_documents: int) -> Array:
-    """Which paragraphs stand in at least ``min_documents`` articles.
+def document_frequency(text_hashes: Array, articles: Array) -> Array:
+    """In how many articles the words of each paragraph stand.
 
     Args:
         text_hashes: of the words of each paragraph, shape (n,), uint64.
-        articles: the article of each, shape (n,).
-        min_documents: one article counts once, however often it repeats itself.
+        articles: the article of each, shape (n,). One counts once, however often it repeats itself.
 
     Returns:
-        True for boilerplate, shape (n,).
+        Shape (n,), int64.
     """
     order = np.lexsort((articles, text_hashes))
     hashes, owners = text_hashes[order], articles[order]
@@ -42,8 +41,6 @@ def boilerplate(text_hashes: Array, articles: Array, min_documents: int) -> Arra
     new_article = new_text.copy()
     new_article[1:] |= owners[1:] != owners[:-1]
     text = np.cumsum(new_text) - 1
-    documents = np.bincount(text, new_article)
-    found = np.zeros(len(order), bool)
-    if len(order):
-        found[order] = documents[text] >= min_documents
+    found = np.empty(len(order), np.int64)
+    found[order] = np.bincount(text, new_article).astype(np.int64)[text]
     return found

@@ -248,9 +248,6 @@ def _sketches(work: Path, unit: str, parts: list[str]) -> tuple[list[Array], lis
 
 
 def _pairs(bands: list[Array], chosen: Array, preference: Array, options: NearOptions) -> Array:
-    if len(chosen) < 2:
-        return np.zeros((0, 2), np.int64)
-
     def band(bucket: int) -> Array:
         return np.concatenate([np.zeros(0, np.uint64), *(part[bucket] for part in bands)])[chosen]
 
@@ -368,10 +365,9 @@ def decide(work: Path, rules: Rules) -> int:
     fates = _Fates(corpus)
     if rules.boilerplate:
         rows = np.flatnonzero(corpus.alive)
-        found = boilerplate.boilerplate(
-            corpus.words_hash[rows], corpus.under[corpus.article[rows]], rules.boilerplate.min_documents
-        )
-        fates.boilerplate(rows[found & (corpus.words[rows] <= rules.boilerplate.max_words)])
+        documents = boilerplate.document_frequency(corpus.words_hash[rows], corpus.under[corpus.article[rows]])
+        found = (documents >= rules.boilerplate.min_documents) & (corpus.words[rows] <= rules.boilerplate.max_words)
+        fates.boilerplate(rows[found], documents[found])
     if rules.exact_duplicates or rules.near:
         _duplicates(corpus, fates, store, rules)
 
@@ -469,20 +465,23 @@ class _Fates:
         self.gone = np.zeros(len(corpus.article), bool)
         self.size = np.zeros(0, np.int64)
         self.surviving = np.zeros(0, np.int64)
-        self.told: list[tuple[Array, str, str, Array | None, Array | None]] = []
+        self.told: list[tuple[Array, str, str, str, Array | None, Array | None]] = []
 
-    def _tell(self, rows: Array, stage: str, reason: str, under: Array | None, similarity: Array | None) -> None:
+    def _tell(
+        self, rows: Array, stage: str, reason: str, detail: str, under: Array | None, figure: Array | None
+    ) -> None:
+        """``detail`` is a format of the id of what a paragraph goes under, and of its figure."""
         self.gone[rows] = True
-        self.told.append((rows, stage, reason, under, similarity))
+        self.told.append((rows, stage, reason, detail, under, figure))
 
-    def boilerplate(self, rows: Array) -> None:
-        self._tell(rows, boilerplate.STAGE, "repeated_across_articles", None, None)
+    def boilerplate(self, rows: Array, documents: Array) -> None:
+        self._tell(rows, boilerplate.STAGE, "repeated_across_articles", "in {1} articles", None, documents)
 
     def exact(self, rows: Array, survivors: Array) -> None:
-        self._tell(rows, exact.STAGE, "same_text", survivors, None)
+        self._tell(rows, exact.STAGE, "same_text", "{0}", survivors, None)
 
     def near(self, rows: Array, survivors: Array, similarity: Array) -> None:
-        self._tell(rows, NEAR, "near_paragraph", survivors, similarity)
+        self._tell(rows, NEAR, "near_paragraph", "{1:.2f} of {0}", survivors, similarity)
 
     def survive(self, final: Array) -> None:
         """Count the paragraphs that go under each."""
@@ -494,11 +493,11 @@ class _Fates:
         for at, part in enumerate(corpus.parts):
             start, end = corpus.offsets[at], corpus.offsets[at + 1]
             found: list[tuple[int, str | None, str | None, str | None, str | None, int]] = []
-            for rows, stage, reason, under, similarity in self.told:
+            for rows, stage, reason, detail, under, figure in self.told:
                 for place in np.flatnonzero((rows >= start) & (rows < end)).tolist():
                     name = corpus.name(int(under[place])) if under is not None else None
-                    detail = f"{similarity[place]:.2f} of {name}" if similarity is not None else name
-                    found.append((int(rows[place] - start), stage, reason, detail, name, 0))
+                    told = detail.format(name, figure[place] if figure is not None else None)
+                    found.append((int(rows[place] - start), stage, reason, told, name, 0))
             for place in np.flatnonzero((self.surviving >= start) & (self.surviving < end)).tolist():
                 row = int(self.surviving[place])
                 found.append((row - int(start), None, None, None, corpus.name(row), int(self.size[place])))

@@ -156,8 +156,10 @@ def candidates(band: Callable[[int], Array], buckets: int, preference: Array, wi
             start, end = end, end + len(units)
             keys[start:end] = (hashes[units] & ~low) | units.astype(np.uint64)
         keys.sort()
-        same = (keys[1:] ^ keys[:-1]) <= low
-        units = (keys[np.append(same, False) | np.insert(same, 0, False)] & low).astype(np.int64)
+        # Whether each key meets the one before it; the edges meet nothing.
+        same = np.zeros(len(keys) + 1, np.bool_)
+        same[1:-1] = (keys[1:] ^ keys[:-1]) <= low
+        units = (keys[same[1:] | same[:-1]] & low).astype(np.int64)
         full = hashes[units]
         by_hash = np.lexsort((preference[units], full))
         units, full = units[by_hash].astype(np.uint64), full[by_hash]

@@ -317,6 +317,6 @@ def test_what_stands_in_many_articles_is_boilerplate(tmp_path: Path) -> None:
     items = [(at, article(f"hal:{at}", "Mentions légales" + "." * at, text)) for at, text in enumerate(own)]
     finish(tmp_path, [items], boilerplate=BoilerplateOptions(min_documents=3))
     assert [row["text"] for row in read(tmp_path, "paragraphs")] == own
-    assert {row["stage"] for row in read(tmp_path, "dropped")} == {"boilerplate"}
+    assert {(row["stage"], row["detail"]) for row in read(tmp_path, "dropped")} == {("boilerplate", "in 3 articles")}
     finish(tmp_path / "4", [items], boilerplate=BoilerplateOptions(min_documents=4))
     assert read(tmp_path / "4", "dropped") == []
