@@ -50,7 +50,9 @@ DOSES, NOTICES = 20, 250
 KNOWN = 0.05
 
 _NUMBER = r"deux|trois|quatre|cinq|six|sept|huit|neuf|dix|vingt|trente|cent|mille"
-_HELD = re.compile(rf"\d|\b(?:{_NUMBER}|onze|douze|quinze|.*ante|.*ième|premi.*|second.*|demi.*|tiers|quart)s?\b", re.I)
+_HELD = re.compile(
+    rf"\d|\b(?:{_NUMBER}|onze|douze|quinze|\w*ante|\w*ième|premi\w*|second\w*|demi\w*|tiers|quart)s?\b", re.I
+)
 NUMBERS = {
     "dose": re.compile(r"(?<![\d.,])\d+(?:[.,]\d+)?(?= ?(?:mg|g|µg|ml|mL|UI)\b)"),
     "age": re.compile(r"(?<![\d.,])\d\d(?= ans\b)"),
@@ -178,11 +180,10 @@ class Editor:
     @staticmethod
     def _free(tokens: list[str], at: int) -> bool:
         """Whether neither a number nor what may be its unit stands here."""
-        before = tokens[max(0, at - 4) : at + 1]
         return (
             tokens[at].isalpha()
             and not _HELD.search(" ".join(tokens[max(0, at - 4) : at + 2]))
-            and not any(token.lower().endswith(("un", "une")) for token in before[-3:])
+            and not any(token.lower().endswith(("un", "une")) for token in tokens[max(0, at - 2) : at + 1])
         )
 
 

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,9 @@ def build(source: Path, output: Path, workers: int) -> dict[str, Any]:
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     while process.poll() is None:
         time.sleep(0.5)
-        most = max(most, sum(path.stat().st_size for path in _files(work)))
+        most = max(most, _size(work))
     told: dict[str, Any] = json.loads(process.communicate()[0])
-    written = sum(path.stat().st_size for path in _files(output))
+    written = _size(output)
     return told | {
         "wall_s": time.monotonic() - begun,
         "input_mb": source.stat().st_size / 1e6,
@@ -126,11 +127,14 @@ def build(source: Path, output: Path, workers: int) -> dict[str, Any]:
     }
 
 
-def _files(folder: Path) -> list[Path]:
-    try:
-        return [path for path in folder.rglob("*") if path.is_file()]
-    except OSError:  # renamed while we look
-        return []
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder; they may come and go while we look."""
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                size += os.stat(os.path.join(place, name)).st_size
+    return size
 
 
 def project(runs: list[dict[str, Any]]) -> dict[str, float]:

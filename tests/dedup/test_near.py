@@ -265,7 +265,7 @@ def test_a_number_does_not_take_its_unit_from_the_next_text() -> None:
 
 _UNITS = {"mg", "kg", "mois", "dose"}
 _TEXT = st.lists(st.sampled_from(["7", "2,5", "trois", "un", "une", "mg", "kg", "mois", "foie", "cœur"]), max_size=25)
-_DOSE = ["la", "dose", "est", "de", "un", "mg", "pour", "le", "foie", "et", "7", "kg"]
+_DOSE = ["la", "cible", "est", "de", "un", "mg", "pour", "le", "foie", "et", "7", "kg"]
 _TEXTS = st.lists(st.one_of(_TEXT, st.just(_DOSE)), max_size=5)
 
 
