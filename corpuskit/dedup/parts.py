@@ -208,8 +208,11 @@ class Sketches:
 def save(path: Path, array: Array) -> None:
     """Write an array, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    array = np.ascontiguousarray(array)
     with open(path.with_suffix(".partial"), "wb") as partial:
-        np.save(partial, array)
+        # Where the disk is full, np.save tells neither that nor the file.
+        np.lib.format.write_array_header_1_0(partial, np.lib.format.header_data_from_array_1_0(array))
+        partial.write(array.data)
     os.replace(path.with_suffix(".partial"), path)
 
 

@@ -1,0 +1,214 @@
+"""What happens to whole builds: a full disk, a read-only one, two at once, a worker out of memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+WORDS = ["le", "patient", "a", "été", "admis", "pour", "une", "douleur", "avec", "fièvre", "puis", "traité", "chez"]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough text for a build that lasts some seconds, in several tasks."""
+    chance = random.Random(1)
+    folder = tmp_path_factory.mktemp("source")
+    for part in range(3):
+        with open(folder / f"{part}.jsonl", "w", encoding="utf-8") as lines:
+            for at in range(300):
+                text = "\n\n".join(" ".join(chance.choices(WORDS, k=60)) + f" le jour {at}." for _ in range(8))
+                lines.write(json.dumps({"id": f"{part}-{at}", "text": text}, ensure_ascii=False) + "\n")
+    return folder
+
+
+def start(source: Path, output: Path, workers: int = 2) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "corpuskit", "build", "--source", f"jsonl={source}", "--output", str(output)]
+    return subprocess.Popen(
+        [*command, "--workers", str(workers), "--log", "quiet"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and what was said, without the folds of a narrow terminal."""
+    _, told = process.communicate(timeout=240)
+    return process.returncode, " ".join(told.split())
+
+
+def tables(output: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(output)): path.read_bytes() for path in sorted(output.rglob("*.parquet"))}
+
+
+@pytest.fixture(scope="module")
+def expected(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    output = tmp_path_factory.mktemp("expected") / "corpus"
+    code, told = ended(start(source, output))
+    assert code == 0, told
+    return tables(output)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "corpuskit-test", str(folder)]
+    if os.geteuid() or shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def remount(disk: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
+
+
+def finished(output: Path) -> dict[Path, int]:
+    """The tasks that are done, and when they were."""
+    return {path: path.stat().st_mtime_ns for path in output.glob(".work/logs/*/completions/*")}
+
+
+def test_a_disk_that_fills_up(disk: Path, source: Path, expected: dict[str, bytes]) -> None:
+    output = disk / "corpus"
+    code, told = ended(start(source, output))
+    assert code == 1
+    assert "The disk is full" in told or f"the disk of {output} is full" in told
+    assert "Traceback" not in told
+    assert str(output) in told
+    remount(disk, "size=200m")
+    code, told = ended(start(source, output))
+    assert code == 0, told
+    assert tables(output) == expected
+
+
+def test_a_disk_that_fills_up_later_keeps_what_was_finished(
+    disk: Path, source: Path, expected: dict[str, bytes]
+) -> None:
+    output = disk / "corpus"
+    remount(disk, "size=200m")
+    process = start(source, output)
+    end = time.monotonic() + 60
+    while not list(output.glob(".work/logs/read/completions/*")) and time.monotonic() < end:
+        time.sleep(0.005)
+    used = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    with suppress(subprocess.CalledProcessError):  # what was written since may already be more
+        remount(disk, f"size={used // 1024 + 64}k")
+    code, told = ended(process)
+    assert code == 1, "the disk was large enough"
+    assert "The disk is full" in told or f"the disk of {output} is full" in told
+    before = finished(output)
+    assert before
+    remount(disk, "size=200m")
+    process, after = start(source, output), {}
+    while process.poll() is None:
+        with suppress(OSError):
+            after |= finished(output)
+        time.sleep(0.01)
+    code, told = ended(process)
+    assert code == 0, told
+    assert tables(output) == expected
+    assert before.items() <= after.items(), "no finished task ran again"
+
+
+def test_a_disk_that_may_only_be_read(disk: Path, source: Path) -> None:
+    remount(disk, "ro")
+    code, told = ended(start(source, disk / "corpus"))
+    assert (code, told) == (
+        1,
+        f"error: {disk / 'corpus'} cannot be written: Read-only file system; choose another folder",
+    )
+
+
+def test_a_disk_that_becomes_read_only(disk: Path, source: Path, expected: dict[str, bytes]) -> None:
+    remount(disk, "size=200m")
+    output = disk / "corpus"
+    process = start(source, output)
+    end = time.monotonic() + 60
+    while not list(output.glob(".work/progress/*")) and time.monotonic() < end:
+        time.sleep(0.005)
+    # A disk with files open for writing cannot be remounted so; a folder can be bound read-only over itself.
+    subprocess.run(["mount", "--bind", str(disk), str(disk)], check=True)
+    process.kill()
+    process.communicate()
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(disk)], check=True)
+    try:
+        code, told = ended(start(source, output))
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    assert code == 1
+    assert "cannot be written: Read-only file system" in told
+    assert "Traceback" not in told
+    code, told = ended(start(source, output))
+    assert code == 0, told
+    assert tables(output) == expected
+
+
+def test_two_runs_into_one_folder(tmp_path: Path, source: Path, expected: dict[str, bytes]) -> None:
+    output = tmp_path / "corpus"
+    first = start(source, output)
+    end = time.monotonic() + 60
+    while not list(output.glob(".work/progress/*")) and time.monotonic() < end:
+        time.sleep(0.005)
+    code, told = ended(start(source, output))
+    assert first.poll() is None, "the second was started too late to meet the first"
+    assert code == 1
+    assert str(output) in told
+    assert "another run" in told
+    assert "Traceback" not in told
+    code, told = ended(first)
+    assert code == 0, told
+    assert tables(output) == expected
+
+
+def test_a_worker_that_memory_runs_out_for(tmp_path: Path, source: Path, expected: dict[str, bytes]) -> None:
+    output = tmp_path / "corpus"
+    process = start(source, output)
+    worker: list[int] = []
+    end = time.monotonic() + 60
+    while not (worker and list(output.glob(".work/progress/*"))) and time.monotonic() < end:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        worker = [int(child) for child in children if b"_work" in Path("/proc", child, "cmdline").read_bytes()]
+        time.sleep(0.01)
+    os.kill(worker[0], signal.SIGKILL)  # as the kernel does
+    code, told = ended(process)
+    assert code == 1
+    assert "its worker was killed by SIGKILL, often because memory ran out: use fewer workers" in told
+    assert "run the same command again and it goes on from there" in told
+    assert "Traceback" not in told
+    code, told = ended(start(source, output, workers=1))
+    assert code == 0, told
+    assert tables(output) == expected
+
+
+def test_input_that_changed_since_is_read_again(tmp_path: Path, source: Path, expected: dict[str, bytes]) -> None:
+    shutil.copytree(source, tmp_path / "source")
+    output = tmp_path / "corpus"
+    process = start(tmp_path / "source", output)
+    end = time.monotonic() + 60
+    while not list(output.glob(".work/progress/*")) and time.monotonic() < end:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    (tmp_path / "source" / "2.jsonl").unlink()
+    code, told = ended(start(tmp_path / "source", output))
+    assert code == 0, told
+    assert tables(output) != expected
+    alone = tmp_path / "alone"
+    assert ended(start(tmp_path / "source", alone))[0] == 0
+    assert tables(output) == tables(alone)
