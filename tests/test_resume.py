@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from clusters import MAX_ARRAY_SIZE, ray_cluster, slurm  # noqa: F401
 
 from corpuskit import build as building
 
@@ -66,3 +68,66 @@ def test_killed_at_random_moments_it_ends_the_same(
     assert tables(output) == expected
     assert not (output / ".work").exists()
     assert len(met) > 2, "the kills fell into different stages"
+
+
+def _tasks(mark: str) -> list[int]:
+    """The processes that carry out tasks under Slurm or Ray, by what their command line holds."""
+    found = []
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            if mark in Path("/proc", process, "cmdline").read_text().replace("\0", " "):
+                found.append(int(process))
+    return sorted(found)
+
+
+def killed_on_a_cluster(output: Path, options: list[str], mark: str, expected: dict[str, bytes], kills: int) -> None:
+    """Kill tasks and drivers in turn, each followed by the same command; then look at what is written."""
+    command = [sys.executable, "-m", "corpuskit", "build", str(SAMPLES / "demo.yaml"), "--output", str(output)]
+    moments, killed, met = random.Random(mark), 0, set()
+    while True:
+        process = subprocess.Popen([*command, *options, "--workers", "2", "--log", "quiet"], stderr=subprocess.PIPE)
+        if killed < kills:
+            end = time.monotonic() + 60
+            while process.poll() is None and not (tasks := _tasks(mark)) and time.monotonic() < end:
+                time.sleep(0.02)
+            time.sleep(moments.uniform(0, 1.5))
+            tasks = _tasks(mark)
+            victim = moments.choice(tasks) if tasks and killed % 2 == 0 else process.pid
+            if process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.kill(victim, signal.SIGKILL)
+                    killed += 1
+                    met.add("driver" if victim == process.pid else "task")
+        _, told = process.communicate(timeout=240)
+        if process.returncode == 0:
+            assert tables(output) == expected
+            if killed == kills:
+                assert met == {"driver", "task"}
+                return
+            shutil.rmtree(output)
+        else:
+            # Killed itself, or told by its task's death: nothing else goes wrong.
+            assert process.returncode in (-signal.SIGKILL, 1), told.decode()
+            assert process.returncode < 0 or b"was killed" in told or b"died" in told, told.decode()
+
+
+@pytest.mark.xdist_group("slurm")
+def test_killed_while_slurm_tasks_run_it_ends_the_same(
+    slurm: Path,  # noqa: F811
+    untouched: tuple[dict[str, bytes], float],
+    tmp_path: Path,
+) -> None:
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(f"max_array_size: {MAX_ARRAY_SIZE}\n")
+    options = ["--executor", "slurm", "--profile", str(profile)]
+    killed_on_a_cluster(tmp_path / "corpus", options, "launch_pickled_pipeline", untouched[0], kills=4)
+
+
+@pytest.mark.xdist_group("ray")
+def test_killed_while_ray_tasks_run_it_ends_the_same(
+    ray_cluster: str,  # noqa: F811
+    untouched: tuple[dict[str, bytes], float],
+    tmp_path: Path,
+) -> None:
+    options = ["--executor", "ray", "--ray-address", ray_cluster]
+    killed_on_a_cluster(tmp_path / "corpus", options, "ray::_attempt_there", untouched[0], kills=4)
