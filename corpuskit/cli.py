@@ -16,6 +16,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from corpuskit.build import Run
     from corpuskit.config import BuildConfig
+    from corpuskit.enrich.prompts import Prompt
     from corpuskit.executors import Execution
     from corpuskit.plan import Plan
     from corpuskit.runs import Found
@@ -154,6 +155,59 @@ def demo(
         raise _fail(str(error)) from None
     _show_run(run, log)
     _show_paragraphs(output)
+
+
+prompts_app = typer.Typer(help="Look at the prompts that annotate paragraphs: list, show, check.", no_args_is_help=True)
+app.add_typer(prompts_app, name="prompts")
+_Prompt = Annotated[
+    str, typer.Argument(metavar="PROMPT", help="Name of a prompt that comes with corpuskit, or a file.")
+]
+
+
+@prompts_app.command("list")
+def list_prompts() -> None:
+    """List the prompts that come with corpuskit."""
+    from corpuskit.enrich import prompts
+
+    table = Table("prompt", "version", "fields", "what it is for", box=None, pad_edge=False)
+    for name in prompts.shipped():
+        prompt = prompts.load(name)
+        table.add_row(name, prompt.version, ", ".join(prompt.fields), prompt.description)
+    Console().print(table)
+
+
+@prompts_app.command("show")
+def show_prompt(
+    prompt: _Prompt,
+    schema: Annotated[bool, typer.Option("--schema", help="Show only the JSON schema of an answer.")] = False,
+) -> None:
+    """Show what a model reads, and what its answer must look like."""
+    found = _prompt(prompt)
+    if schema:
+        print(json.dumps(found.json_schema(), indent=2, ensure_ascii=False))
+        return
+    print("\n\n".join(found.parts("{paragraph}")))
+
+
+@prompts_app.command("check")
+def check_prompt(prompt: _Prompt) -> None:
+    """Tell whether a prompt can be used, and how long it is."""
+    found = _prompt(prompt)
+    shared, own = found.parts("")
+    console = Console()
+    told = f"{found.name} {found.version} ({found.fingerprint[:12]}) can be used: {', '.join(found.fields)}"
+    console.print(told, highlight=False, markup=False, soft_wrap=True)
+    told = f"{len(shared):,} characters are the same for all paragraphs, {len(own):,} more come with each"
+    console.print(told, highlight=False, markup=False, soft_wrap=True)
+
+
+def _prompt(name: str) -> Prompt:
+    from corpuskit.enrich import prompts
+
+    try:
+        return prompts.load(name)
+    except prompts.PromptError as error:
+        raise _fail(str(error)) from None
 
 
 runs_app = typer.Typer(help="Look at the runs in a folder: list, show, diff, clean.", no_args_is_help=True)

@@ -89,3 +89,19 @@ def test_the_core_imports_without_torch_and_vllm() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_prompts_are_listed_shown_and_checked(tmp_path: Path) -> None:
+    done = runner.invoke(cli.app, ["prompts", "list"])
+    assert all(name in done.output for name in ("biomed-enriched-fr", "biomed-fr-quality", "medical-terms"))
+    done = runner.invoke(cli.app, ["prompts", "show", "medical-terms"])
+    assert done.output.startswith("Tu relèves les termes médicaux d'un paragraphe.")
+    assert done.output.endswith("<paragraphe>\n{paragraph}\n</paragraphe>\nJSON :\n")
+    done = runner.invoke(cli.app, ["prompts", "show", "medical-terms", "--schema"])
+    assert json.loads(done.output)["required"] == ["terms"]
+    done = runner.invoke(cli.app, ["prompts", "check", "medical-terms"])
+    assert re.match(r"medical-terms 1 \([0-9a-f]{12}\) can be used: terms\n", done.output)
+    (tmp_path / "bad.md").write_text("---\nname: bad\n---\n{paragraph}\n")
+    done = runner.invoke(cli.app, ["prompts", "check", str(tmp_path / "bad.md")])
+    assert done.exit_code == 1
+    assert "fields: Field required" in done.output

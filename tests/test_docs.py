@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from corpuskit import config
+from corpuskit.enrich import prompts
 from corpuskit.records import ARTICLE_SCHEMA, DROPPED_SCHEMA, PARAGRAPH_SCHEMA
 
 ROOT = Path(__file__).parent.parent
@@ -65,6 +66,8 @@ def test_every_code_block_runs(document: Path, tmp_path: Path) -> None:
             config.load(tmp_path / name[1])
         elif language == "json":
             json.loads(code)
+        elif language == "markdown":
+            prompts.parse(code)
         else:
             assert language == "text", f"a code block says what it is: {language!r}\n{code}"
 

@@ -1,0 +1,1 @@
+"""Annotation of paragraphs: prompts, a served model, the store of its answers."""
