@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -234,7 +235,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def start_one(diary: Path, execution: Execution) -> subprocess.Popen[bytes]:
         script = tmp_path / "script.py"
         script.write_text(SCRIPT.replace("EXECUTION", repr(execution.model_dump())), encoding="utf-8")
-        drivers.append(subprocess.Popen([sys.executable, str(script), str(diary)]))
+        # Where the tests themselves run in the background, Ctrl-C is ignored, and would be here.
+        listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        drivers.append(subprocess.Popen([sys.executable, str(script), str(diary)], preexec_fn=listen))
         return drivers[-1]
 
     yield start_one
