@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from corpuskit import cli
 
-SAMPLES = Path(cli.__file__).parent / "samples"
+SAMPLES = Path(cli.__file__).parents[1] / "samples"
 runner = CliRunner()
 
 

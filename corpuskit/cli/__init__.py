@@ -1,0 +1,6 @@
+"""The command line: thin over functions that a script can call, a module a stage."""
+
+from corpuskit.cli import build, enrich, prompts, runs
+from corpuskit.cli.common import app
+
+__all__ = ["app", "build", "enrich", "prompts", "runs"]
