@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -84,7 +84,9 @@ def enrich(
     in_flight: Annotated[int, typer.Option(min=1, help="Questions under way at a time.")] = 256,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one answer may take.")] = 600.0,
     tries: Annotated[int, typer.Option(min=1, help="Failures after which a question is given up.")] = 5,
-    patience: Annotated[float, typer.Option(min=1, help="Seconds without any answer after which the run ends.")] = 300.0,
+    patience: Annotated[
+        float, typer.Option(min=1, help="Seconds without any answer after which the run ends.")
+    ] = 300.0,
     share: Annotated[float, typer.Option(help="Ask about a random share of the paragraphs, 0 to 1.")] = 1.0,
     sample_seed: Annotated[int, typer.Option(help="Another seed, another share.")] = 1,
     min_words: Annotated[int, typer.Option(min=0, help="Only paragraphs of as many words.")] = 0,
@@ -93,9 +95,13 @@ def enrich(
         list[str] | None,
         typer.Option(help="Ask again about what came to: invalid, truncated, refused, error; repeatable."),
     ] = None,
-    store: Annotated[Path | None, typer.Option(help="Folder of the store, to share it; in the output unless given.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Folder of the store, to share it; in the output unless given.")
+    ] = None,
     api_key_env: KeyEnv = "OPENAI_API_KEY",
-    watts: Annotated[float | None, typer.Option(help="Power of the machine that serves, W, where it is not read.")] = None,
+    watts: Annotated[
+        float | None, typer.Option(help="Power of the machine that serves, W, where it is not read.")
+    ] = None,
     gpus: Annotated[int | None, typer.Option(help="GPUs that serve, where they cannot be counted here.")] = None,
     price_hour: Annotated[float | None, typer.Option(help="Price of an hour of a GPU, or of the machine.")] = None,
     price_in: Annotated[float | None, typer.Option(help="Price of a million tokens of questions.")] = None,
@@ -136,20 +142,34 @@ def enrich(
             if not (name := model or served):
                 raise fail("which model? give --model NAME, as the server knows it")
             asking = Asking(
-                model=name, revision=revision or (options.revision if options else None) or "",
+                model=name,
+                revision=revision or (options.revision if options else None) or "",
                 api="completions" if api == "completions" or (api == "auto" and serve == DEMO) else "chat",
-                temperature=temperature, top_p=top_p, seed=seed, max_tokens=max_tokens, top_logprobs=top_logprobs,
-                structure=structure, extra=extra,
-            )  # type: ignore[arg-type]  # fmt: skip
+                temperature=temperature,
+                top_p=top_p,
+                seed=seed,
+                max_tokens=max_tokens,
+                top_logprobs=top_logprobs,
+                structure=cast(Any, structure),
+                extra=extra,
+            )
             done = enrich(
-                paragraphs, found, asking,
+                paragraphs,
+                found,
+                asking,
                 Sending(endpoints=urls, in_flight=in_flight, timeout=timeout, tries=tries, patience=patience),
                 output,
                 selection=Selection(share=share, seed=sample_seed, min_words=min_words, limit=limit),
-                store=store, retry=retry or (), overwrite=overwrite, key=api_key(api_key_env), meter=meter,
+                store=store,
+                retry=cast(Any, retry or ()),
+                overwrite=overwrite,
+                key=api_key(api_key_env),
+                meter=meter,
                 prices=report.Prices(hour=price_hour, tokens_in=price_in, tokens_out=price_out, gpus=gpus, grid=grid),
-                serving=serving, log=log, console=console,
-            )  # type: ignore[arg-type]  # fmt: skip
+                serving=serving,
+                log=cast(Any, log),
+                console=console,
+            )
     except (EnrichError, ServerError, ValueError) as error:
         raise fail(str(error)) from None
     except (Interrupted, KeyboardInterrupt):

@@ -14,9 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import orjson
 import pyarrow as pa
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -28,6 +30,9 @@ Value = str | int | bool | list[str]
 Answer = dict[str, Value]
 
 PARAGRAPH, FIELDS, EXAMPLES = "{paragraph}", "{fields}", "{examples}"
+#: Columns that every table of annotations has, and what those that follow from a field end with.
+RESERVED = ("id", "article_id", "source", "text", "outcome", "detail")
+DERIVED = ("_probabilities", "_entropy", "_expected", "_density")
 
 
 class PromptError(Exception):
@@ -208,6 +213,8 @@ class Prompt(StepOptions):
         for name in fields:
             if not name.isidentifier() or name != name.lower():
                 raise ValueError(f"{name!r} is no name for a column: use small letters, digits and _")
+            if name in RESERVED or name.endswith(DERIVED):
+                raise ValueError(f"{name!r} is the name of another column of the table: choose another")
         return fields
 
     @model_validator(mode="after")
@@ -275,8 +282,8 @@ class Prompt(StepOptions):
             InvalidAnswer: it is no JSON, or not what is asked for.
         """
         try:
-            answer = json.loads(written)
-        except (json.JSONDecodeError, RecursionError) as error:
+            answer = orjson.loads(written)
+        except orjson.JSONDecodeError as error:
             raise InvalidAnswer(f"no JSON: {error}") from None
         return self.check(answer, paragraph)
 
@@ -285,14 +292,21 @@ class Prompt(StepOptions):
 
         A paragraph between two tags cannot close them: its own closing tag gets a space.
         """
+        shared, opening, after, closing = self._frame
+        if closing:
+            paragraph = paragraph.replace(closing, closing.replace("</", "< /"))
+        return shared, f"{opening}{paragraph}{after}".strip()
+
+    @cached_property
+    def _frame(self) -> tuple[str, str, str, str]:
+        """What stands before the paragraph for all, what right before it and after it, and the tag that closes it."""
         before, after = self.text.split(PARAGRAPH)
         shared, _, opening = before.rpartition("\n")
         closing = after.strip().partition("\n")[0]
         if not opening and shared.rpartition("\n")[2].startswith("<") and closing.startswith("</"):
             shared, _, tag = shared.rpartition("\n")
-            opening = f"{tag}\n"
-            paragraph = paragraph.replace(closing, closing.replace("</", "< /"))
-        return self._filled(shared).strip(), f"{self._filled(opening)}{paragraph}{after}".strip()
+            return self._filled(shared).strip(), self._filled(f"{tag}\n"), after, closing
+        return self._filled(shared).strip(), self._filled(opening), after, ""
 
     def _filled(self, text: str) -> str:
         definitions = "\n".join(f"- {name}: " + "\n".join(field.describe()) for name, field in self.fields.items())

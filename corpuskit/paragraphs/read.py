@@ -1,0 +1,73 @@
+"""The paragraphs of a data set, for the stages that come after the build."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+
+class ParagraphsError(Exception):
+    """Paragraphs that cannot be read; the message says why and what to do."""
+
+
+def files(path: str | Path) -> list[Path]:
+    """The Parquet files of paragraphs, by name.
+
+    Args:
+        path: what `corpuskit build` wrote, a folder of Parquet files, one file, or a glob.
+
+    Raises:
+        ParagraphsError: there are none.
+    """
+    path = Path(path)
+    folder = path / "paragraphs" if (path / "paragraphs").is_dir() else path
+    if folder.is_dir():
+        found = sorted(folder.glob("*.parquet"))
+    else:
+        found = [folder] if folder.is_file() else sorted(map(Path, glob.glob(str(path))))
+    if not found:
+        raise ParagraphsError(
+            f"{path}: no Parquet files of paragraphs there; give a folder that `corpuskit build` wrote"
+        )
+    return found
+
+
+def dataset(path: str | Path, needs: Sequence[str] = ("id", "text")) -> ds.Dataset:
+    """Open paragraphs, see :func:`files`.
+
+    Raises:
+        ParagraphsError: there are none, or a column that is needed is missing.
+    """
+    found = files(path)
+    try:
+        opened = ds.dataset([str(file) for file in found], format="parquet")
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ParagraphsError(f"{path} cannot be read: {error}") from None
+    if missing := [name for name in needs if name not in opened.schema.names]:
+        raise ParagraphsError(
+            f"{path}: no column {missing[0]!r}; there are {', '.join(opened.schema.names)}. "
+            "Paragraphs need at least `id` and `text`."
+        )
+    return opened
+
+
+def batches(path: str | Path, columns: Sequence[str], rows: int = 4_096) -> Iterator[pa.RecordBatch]:
+    """The paragraphs in their order, a batch at a time; a column that is not there is null.
+
+    Raises:
+        ParagraphsError: as :func:`dataset`.
+    """
+    opened = dataset(path)
+    there = [name for name in columns if name in opened.schema.names]
+    for file in files(path):  # one after the other: the order of a data set's scan is not promised
+        part = ds.dataset(str(file), format="parquet", schema=opened.schema)
+        for batch in part.to_batches(columns=there, batch_size=rows, batch_readahead=2, fragment_readahead=1):
+            if batch.num_rows:
+                absent = [pa.nulls(batch.num_rows, pa.string()) for name in columns if name not in there]
+                arrays = dict(zip([*there, *(name for name in columns if name not in there)],
+                                  [*batch.columns, *absent], strict=True))  # fmt: skip
+                yield pa.RecordBatch.from_arrays([arrays[name] for name in columns], names=list(columns))
