@@ -4,49 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from corpuskit.cli.common import Log, Output, Overwrite, app, fail, prompt_named
-
-if TYPE_CHECKING:
-    from corpuskit.enrich.server import ServeOptions
-
-DEMO = "demo"
-
-Endpoint = Annotated[
-    list[str] | None,
-    typer.Option("--endpoint", "-e", metavar="URL", help="API of a server, ending in /v1; repeatable: they share."),
-]
-Model = Annotated[str | None, typer.Option("--model", "-m", help="Name of the model, as its server knows it.")]
-Serve = Annotated[
-    str | None,
-    typer.Option("--serve", metavar="MODEL", help="Start vLLM with this model, for this run; `demo`: a tiny one."),
-]
-VllmPython = Annotated[
-    Path | None, typer.Option("--vllm-python", help="Python of the environment that has vLLM; this one unless given.")
-]
-TensorParallel = Annotated[int, typer.Option("--tensor-parallel", min=1, help="GPUs that share one copy of the model.")]
-DataParallel = Annotated[int, typer.Option("--data-parallel", min=1, help="Copies of the model side by side.")]
-VllmArg = Annotated[
-    list[str] | None,
-    typer.Option("--vllm-arg", metavar="FLAG", help='Anything else for vLLM, as "--max-model-len=8192"; repeatable.'),
-]
-Revision = Annotated[str, typer.Option("--revision", help="Revision of the model: another one is asked anew.")]
-Api = Annotated[
-    str, typer.Option("--api", help="auto (chat; completions for the demo), chat, or completions for a base model.")
-]
-Structure = Annotated[
-    str,
-    typer.Option("--structure", help="How the JSON schema is given: response_format, structured_outputs (vLLM), none."),
-]
-KeyEnv = Annotated[str, typer.Option("--api-key-env", help="Environment variable that holds the API key.")]
+from corpuskit.cli.serving import (
+    DEMO,
+    Api,
+    DataParallel,
+    Endpoint,
+    KeyEnv,
+    Model,
+    Revision,
+    Serve,
+    Structure,
+    TensorParallel,
+    VllmArg,
+    VllmPython,
+    server,
+    serving_options,
+)
 
 
 @app.command()
@@ -135,11 +116,11 @@ def enrich(
         extra = json.loads(body) if body else {}
     except json.JSONDecodeError as error:
         raise fail(f"--body is no JSON: {error}") from None
-    options = _serving(serve, model, vllm_python, revision, tensor_parallel, data_parallel, vllm_arg or [])
+    options = serving_options(serve, model, vllm_python, revision, tensor_parallel, data_parallel, vllm_arg or [])
     console = Console(stderr=True)
     try:
-        with _server(options, output, endpoint or [], watts, log, console) as (urls, served, meter, serving):
-            if not (name := model or served):
+        with server(options, output / "vllm.log", endpoint or [], watts, log, console) as served:
+            if not (name := model or served.model):
                 raise fail("which model? give --model NAME, as the server knows it")
             asking = Asking(
                 model=name,
@@ -157,16 +138,17 @@ def enrich(
                 paragraphs,
                 found,
                 asking,
-                Sending(endpoints=urls, in_flight=in_flight, timeout=timeout, tries=tries, patience=patience),
+                Sending(endpoints=served.urls, in_flight=in_flight, timeout=timeout, tries=tries, patience=patience),
                 output,
                 selection=Selection(share=share, seed=sample_seed, min_words=min_words, limit=limit),
                 store=store,
                 retry=cast(Any, retry or ()),
                 overwrite=overwrite,
                 key=api_key(api_key_env),
-                meter=meter,
+                meter=served.meter,
                 prices=report.Prices(hour=price_hour, tokens_in=price_in, tokens_out=price_out, gpus=gpus, grid=grid),
-                serving=serving,
+                serving=served.told,
+                check=served.check,
                 log=cast(Any, log),
                 console=console,
             )
@@ -183,47 +165,3 @@ def enrich(
         for table in report.tables(done.report):
             out.print(table)
         out.print(f"Written to [bold]{escape(str(output))}[/]: annotations/, enrichment.json", highlight=False)
-
-
-def _serving(
-    serve: str | None,
-    model: str | None,
-    python: Path | None,
-    revision: str,
-    tensor_parallel: int,
-    data_parallel: int,
-    extra: list[str],
-) -> ServeOptions | None:
-    """How vLLM is to be started, None when it is not."""
-    if serve is None:
-        return None
-    if serve == DEMO:
-        from corpuskit.enrich import demo_model
-
-        if not demo_model.installed():
-            raise fail("the demo model is not installed; once: python -m corpuskit.enrich.demo_model")
-        return demo_model.serve_options()
-    from corpuskit.enrich.server import ServeOptions
-
-    return ServeOptions(
-        model=serve, served_name=model, python=str(python or sys.executable), revision=revision or None,
-        tensor_parallel=tensor_parallel, data_parallel=data_parallel, extra=extra,
-    )  # fmt: skip
-
-
-@contextmanager
-def _server(
-    options: ServeOptions | None, output: Path, urls: list[str], watts: float | None, log: str, console: Console
-) -> Iterator[tuple[list[str], str | None, Any, dict[str, Any] | None]]:
-    """The URLs to ask, the model served there, the meter of its energy, and what is known of it."""
-    from corpuskit.energy import Meter
-    from corpuskit.enrich.server import serve
-
-    if options is None:
-        yield urls, None, Meter(here=False, watts=watts), None
-        return
-    meter = Meter(here=True, watts=watts)
-    output.mkdir(parents=True, exist_ok=True)
-    tell = None if log == "quiet" else lambda told: console.print(told, highlight=False, markup=False)
-    with serve(options, output / "vllm.log", tell) as server:
-        yield [server.url], server.model, meter, {"vllm": server.version, "options": options.model_dump(mode="json")}

@@ -31,7 +31,7 @@ Answer = dict[str, Value]
 
 PARAGRAPH, FIELDS, EXAMPLES = "{paragraph}", "{fields}", "{examples}"
 #: Columns that every table of annotations has, and what those that follow from a field end with.
-RESERVED = ("id", "article_id", "source", "text", "outcome", "detail")
+RESERVED = ("id", "article_id", "source", "text", "outcome", "detail", "sampling_weight")
 DERIVED = ("_probabilities", "_entropy", "_expected", "_density")
 
 

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +82,7 @@ def enrich(
     meter: Meter | None = None,
     prices: report.Prices | None = None,
     serving: dict[str, Any] | None = None,
+    check: Callable[[], None] = lambda: None,
     log: Log = "auto",
     console: Console | None = None,
 ) -> Enriched:
@@ -104,6 +105,7 @@ def enrich(
         meter: of the energy of the machine that serves; started when it was.
         prices: what the machine or the tokens cost.
         serving: what is known of the server that was started for it, for the report.
+        check: called every few seconds; what it raises ends the run, as when that server has died.
         log: how progress is shown, see :func:`corpuskit.progress.watch`.
         console: where.
 
@@ -122,7 +124,7 @@ def enrich(
             todo = _Todo(paragraphs, selection, questions, Store(folder), retry)
             if todo.left:
                 session = _Session(started, todo, meter or Meter(here=False), serving)
-                _ask(questions, sending, key, todo, folder, session, log, console)
+                _ask(questions, sending, key, todo, folder, session, check, log, console)
             figures = report.Figures(prompt)
             found = Store(folder)
             annotator = Annotator("model", asking.model, asking.revision)
@@ -242,6 +244,7 @@ def _ask(
     todo: _Todo,
     folder: Path,
     session: _Session,
+    check: Callable[[], None],
     log: Log,
     console: Console,
 ) -> None:
@@ -250,7 +253,7 @@ def _ask(
         (folder / "asked").mkdir(exist_ok=True)
         runs.write_json(folder / "asked" / f"{questions.name}.json", questions.told)
         with Watch(todo.left, session.outcomes, session.tokens, log, console) as watch, _runner() as runner:
-            runner.run(_ask_all(questions, sending, key, todo, writer, session, watch))
+            runner.run(_ask_all(questions, sending, key, todo, writer, session, check, watch))
         writer.session = session.told(questions.name)
 
 
@@ -269,6 +272,7 @@ async def _ask_all(
     todo: _Todo,
     writer: Writer,
     session: _Session,
+    check: Callable[[], None],
     watch: Watch,
 ) -> None:
     asking, waiting = questions.asking, todo.questions()
@@ -294,10 +298,11 @@ async def _ask_all(
         while not stopped.is_set() and await ask_next():
             pass
 
-    async def commit_in_time() -> None:
-        # A slow server's answers must not wait for the next one.
+    async def tick() -> None:
         while True:
             await asyncio.sleep(writer.interval)
+            check()
+            # A slow server's answers must not wait for the next one.
             if writer.due and not committing.locked():
                 await commit()
 
@@ -309,12 +314,8 @@ async def _ask_all(
             raise Unreachable(f"{asking.model!r} is not served; there is {', '.join(served)}: give one as --model")
         watch.say(client)
         with _stopping(stopped):
-            ticking = asyncio.create_task(commit_in_time())
-            try:
-                await _first_alone(ask_next, asking)
-                await _all_or_stopped([asyncio.create_task(work()) for _ in range(sending.in_flight)], stopped)
-            finally:
-                ticking.cancel()
+            await _first_alone(ask_next, asking)
+            await _all_or_stopped([work() for _ in range(sending.in_flight)], tick(), stopped)
     if stopped.is_set():
         raise Interrupted
 
@@ -334,24 +335,26 @@ async def _first_alone(ask_next: Callable[[], Any], asking: Asking) -> None:
     )
 
 
-async def _all_or_stopped(tasks: list[asyncio.Task[None]], stopped: asyncio.Event) -> None:
-    """Wait for all tasks, end all at the first that fails; after a stop, wait a little for what is under way."""
-    end = asyncio.create_task(stopped.wait())
-    left: set[asyncio.Future[Any]] = set(tasks)
+async def _all_or_stopped(
+    work: list[Coroutine[Any, Any, None]], beside: Coroutine[Any, Any, None], stopped: asyncio.Event
+) -> None:
+    """Wait for all work, end at the first that fails; after a stop, wait a little for what is under way."""
+    left = {asyncio.create_task(one) for one in work}
+    ticking, end = asyncio.create_task(beside), asyncio.create_task(stopped.wait())
+    everything = [*left, ticking, end]
     try:
         while left:
-            done, _ = await asyncio.wait([*left, end], return_when=asyncio.FIRST_COMPLETED)
-            for one in done - {end}:
-                one.result()
+            done, _ = await asyncio.wait([*left, ticking, end], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
             left -= done
             if end in done and left:
                 await asyncio.wait(left, timeout=_LAST_ANSWERS)
                 return
     finally:
-        end.cancel()
-        for task in tasks:
+        for task in everything:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*everything, return_exceptions=True)
 
 
 @contextmanager
