@@ -13,10 +13,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from servers import fake
 
 from corpuskit import config
 from corpuskit.enrich import prompts
@@ -24,6 +26,8 @@ from corpuskit.records import ARTICLE_SCHEMA, DROPPED_SCHEMA, PARAGRAPH_SCHEMA
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+#: Where the documents have a server; in the tests a false one answers.
+ENDPOINT = "http://localhost:8000/v1"
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -45,12 +49,19 @@ def run_bash(code: str, folder: Path) -> None:
     run(["bash", "-euo", "pipefail", "-c", code], folder)
 
 
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with fake() as url:
+        yield url
+
+
+@pytest.mark.timeout(1200)  # many builds one after the other
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_code_block_runs(document: Path, tmp_path: Path) -> None:
+def test_every_code_block_runs(document: Path, tmp_path: Path, endpoint: str) -> None:
     shutil.copytree(ROOT / "corpuskit" / "samples", tmp_path / "samples")
     shutil.copytree(ROOT / "pipelines", tmp_path / "pipelines")
     script = ""
-    for language, code in _BLOCK.findall(document.read_text(encoding="utf-8")):
+    for language, code in _BLOCK.findall(document.read_text(encoding="utf-8").replace(ENDPOINT, endpoint)):
         if language == "bash":
             run_bash(code, tmp_path)
         elif language == "python":

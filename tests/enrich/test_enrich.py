@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import servers
 from servers import fake, wait_until_up
 
 from corpuskit.enrich import annotations, prompts
@@ -184,7 +185,7 @@ def test_a_server_that_is_down_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_not_served(tmp_path: Path) -> None:
-    with fake() as url, pytest.raises(EnrichError, match="'other' is not served; there is model"):
+    with fake() as url, pytest.raises(EnrichError, match="'other' is not served; there is Qwen/Qwen3-32B, model"):
         run(paragraphs(tmp_path, "Une toux."), tmp_path / "out", url, asking={"model": "other"})
 
 
@@ -216,12 +217,12 @@ def test_the_key_is_written_nowhere(tmp_path: Path) -> None:
 def test_one_server_of_two_dies_and_comes_back(tmp_path: Path) -> None:
     source, port = paragraphs(tmp_path, *(f"Le cas {at}." for at in range(400))), free_port()
     first, second, third = (tmp_path / name for name in ("first", "second", "third"))
-    command = [sys.executable, str(Path(__file__).parent / "servers.py")]
+    command = [sys.executable, str(Path(servers.__file__))]
     dying = subprocess.Popen([*command, str(port), "0.02", str(second), ""], stdout=subprocess.PIPE)
     wait_until_up(f"http://127.0.0.1:{port}/v1")
     script = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = {[str(folder) for folder in Path(__file__).parents[:2]]!r}
 from pathlib import Path
 from test_enrich import run
 run(Path({str(source)!r}), Path({str(tmp_path / "out")!r}), sys.argv[1], "http://127.0.0.1:{port}/v1")
@@ -280,7 +281,7 @@ def test_two_enrichments_into_one_folder(tmp_path: Path) -> None:
     with fake(tmp_path / "log", delay=0.2) as url:
         script = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = {[str(folder) for folder in Path(__file__).parents[:2]]!r}
 from pathlib import Path
 from test_enrich import run
 run(Path({str(source)!r}), Path({str(tmp_path / "out")!r}), {url!r})

@@ -56,7 +56,7 @@ class Server(asyncio.Protocol):
 
     def serve(self, head: bytes, body: bytes) -> None:
         if head.startswith(b"GET"):
-            self.send(200, {"data": [{"id": "model"}]})
+            self.send(200, {"data": [{"id": "model"}, {"id": "Qwen/Qwen3-32B"}]})
             return
         # The last order of the text: an example in the prompt is none.
         found = re.search(rb"(?i)\nx-request-id: *corpuskit-([0-9a-f]{32})", head)
