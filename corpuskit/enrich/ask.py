@@ -82,12 +82,11 @@ class Questions:
             wanted["prompt"] = shared + place
         wanted |= {"temperature": asking.temperature, "top_p": asking.top_p, "seed": asking.seed,
                    "max_tokens": asking.max_tokens or self._longest()}  # fmt: skip
-        if asking.top_logprobs:
-            wanted |= (
-                {"logprobs": True, "top_logprobs": asking.top_logprobs}
-                if asking.api == "chat"
-                else {"logprobs": asking.top_logprobs}
-            )
+        if asking.top_logprobs and asking.api == "chat":
+            wanted |= {"logprobs": True, "top_logprobs": asking.top_logprobs}
+        elif asking.top_logprobs:
+            # More than there are classes brings in unlikely tokens that are written alike, see soft.tokens.
+            wanted |= {"logprobs": min(asking.top_logprobs, max(2, *map(len, self._classes())))}
         if asking.structure == "response_format":
             schema = {"name": self.prompt.name, "schema": self.prompt.json_schema(), "strict": True}
             wanted["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -96,13 +95,14 @@ class Questions:
         head, _, tail = orjson.dumps(wanted | asking.extra).partition(b"\\u0000")
         return head, tail
 
+    def _classes(self) -> list[list[str]]:
+        return [field.classes for field in self.prompt.fields.values()]
+
     def _longest(self) -> int:
         """Tokens that the longest answer may need: no tokenizer takes more than one for each byte."""
-        longest = {}
-        for name, field in self.prompt.fields.items():
-            if not field.classes:
-                return _PASSAGES
-            longest[name] = max(field.classes, key=len)
+        if not all(self._classes()):
+            return _PASSAGES
+        longest = {name: max(field.classes, key=len) for name, field in self.prompt.fields.items()}
         return len(json.dumps(longest, ensure_ascii=False).encode()) + 16
 
     def judge(self, reply: Reply, text: str, key: str = "", id: str = "") -> Attempt:

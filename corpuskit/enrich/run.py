@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,8 @@ from corpuskit.steps import StepOptions
 
 #: Questions that a server may refuse one after the other before anything is answered: then it is the question's form.
 _FIRST = 3
+#: Seconds that the first question has the servers for itself.
+_ALONE = 30.0
 #: Seconds that an interrupted run waits for the answers that are under way.
 _LAST_ANSWERS = 15.0
 
@@ -314,14 +316,17 @@ async def _ask_all(
             raise Unreachable(f"{asking.model!r} is not served; there is {', '.join(served)}: give one as --model")
         watch.say(client)
         with _stopping(stopped):
-            await _first_alone(ask_next, asking)
-            await _all_or_stopped([work() for _ in range(sending.in_flight)], tick(), stopped)
+            first = asyncio.ensure_future(_first_answer(ask_next, asking))
+            # Alone, as it fills the server's prefix cache for the others; but one that hangs must not hold them up.
+            if first in (await asyncio.wait({first}, timeout=_ALONE))[0]:
+                first.result()
+            await _all_or_stopped([first, *(work() for _ in range(sending.in_flight))], tick(), stopped)
     if stopped.is_set():
         raise Interrupted
 
 
-async def _first_alone(ask_next: Callable[[], Any], asking: Asking) -> None:
-    """One question before the others: it fills the server's prefix cache, and shows a form that no server takes."""
+async def _first_answer(ask_next: Callable[[], Any], asking: Asking) -> None:
+    """Ask until something is answered; a form of questions that no server takes shows here."""
     for _ in range(_FIRST):
         attempt = await ask_next()
         if attempt is None or attempt.outcome != "error":
@@ -336,10 +341,10 @@ async def _first_alone(ask_next: Callable[[], Any], asking: Asking) -> None:
 
 
 async def _all_or_stopped(
-    work: list[Coroutine[Any, Any, None]], beside: Coroutine[Any, Any, None], stopped: asyncio.Event
+    work: Sequence[Awaitable[None]], beside: Coroutine[Any, Any, None], stopped: asyncio.Event
 ) -> None:
     """Wait for all work, end at the first that fails; after a stop, wait a little for what is under way."""
-    left = {asyncio.create_task(one) for one in work}
+    left = {asyncio.ensure_future(one) for one in work}
     ticking, end = asyncio.create_task(beside), asyncio.create_task(stopped.wait())
     everything = [*left, ticking, end]
     try:

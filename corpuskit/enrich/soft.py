@@ -33,23 +33,38 @@ class Token(NamedTuple):
 
 
 def tokens(logprobs: Any) -> list[Token]:
-    """The tokens of an answer, from either API's ``logprobs``; empty where there are none that can be used."""
+    """The tokens of an answer, from either API's ``logprobs``; empty where there are none that can be used.
+
+    Tokens that are written alike (a character's own and that of its byte) are one. Plain completions give only one of
+    these, and not always the likely one: where that shows, the place has no alternatives.
+    """
     try:
         if (content := logprobs.get("content")) is not None:  # chat
-            return [
-                Token(_text(one), {_text(other): exp(other["logprob"]) for other in (*one["top_logprobs"], one)})
-                for one in content
-            ]
+            return [Token(_text(one), _together(one, one["top_logprobs"])) for one in content]
         return [
-            Token(
-                _bytes(written), {_bytes(other): exp(value) for other, value in ((more or {}) | {written: own}).items()}
-            )
+            Token(_bytes(written), _trusted(written, own, more or {}))
             for written, own, more in zip(
                 logprobs["tokens"], logprobs["token_logprobs"], logprobs["top_logprobs"], strict=True
             )
         ]
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return []
+
+
+def _together(chosen: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, float]:
+    found = dict.fromkeys([_text(chosen)], 0.0)
+    for other in others or [chosen]:
+        text = _text(other)
+        found[text] = found.get(text, 0.0) + exp(other["logprob"])
+    # A sampled token may be none of the likeliest.
+    found[_text(chosen)] = max(found[_text(chosen)], exp(chosen["logprob"]))
+    return found
+
+
+def _trusted(written: str, own: float, more: dict[str, float]) -> dict[str, float]:
+    if abs(more.get(written, own) - own) > 0.5:
+        return {}
+    return {_bytes(other): exp(value) for other, value in (more | {written: own}).items()}
 
 
 def _text(token: dict[str, Any]) -> str:
@@ -86,8 +101,8 @@ def distributions(prompt: Prompt, written: str, found: Sequence[Token]) -> dict[
         literals = field.classes
         if isinstance(field, LabelField):
             literals = [_bytes(json.dumps(label, ensure_ascii=False)) for label in literals]
-        if text[start:end] in literals:
-            result[name] = [round(share, 4) for share in _walk(found, starts, start, end, literals)]
+        if text[start:end] in literals and (shares := _walk(found, starts, start, end, literals)):
+            result[name] = [round(share, 4) for share in shares]
     return result
 
 
@@ -109,6 +124,7 @@ def _values(text: str, offset: int) -> Iterator[tuple[str, int, int]]:
 
 
 def _walk(found: Sequence[Token], starts: Sequence[int], start: int, end: int, literals: Sequence[str]) -> list[float]:
+    """The shares of the classes whose JSON is given; empty where a token has no alternatives to tell."""
     shares = [0.0] * len(literals)
     left, weight = list(range(len(literals))), 1.0
     first = max(number for number, at in enumerate(starts) if at <= start)
@@ -117,6 +133,9 @@ def _walk(found: Sequence[Token], starts: Sequence[int], start: int, end: int, l
             break
         place = max(at, start)
         before = token.written[: place - at]
+        own = token.written[place - at :]
+        if not token.alternatives and all(_fits(literals[one][place - start :], own) for one in left):
+            continue  # as an opening quote, which tells nothing
         total, fits = 0.0, []
         for alternative, probability in token.alternatives.items():
             more = alternative[len(before) :]
@@ -126,7 +145,7 @@ def _walk(found: Sequence[Token], starts: Sequence[int], start: int, end: int, l
                     total += probability
                     fits.append((alternative, probability, classes))
         if total <= 0:
-            break
+            return []
         rest, chosen = left, 0.0
         for alternative, probability, classes in fits:
             if alternative == token.written:

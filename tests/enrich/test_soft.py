@@ -122,6 +122,34 @@ def test_plain_completions() -> None:
     assert soft.distributions(PROMPT, '{"negated": true}', soft.tokens(logprobs)) == {"negated": [0.8, 0.2]}
 
 
+def test_tokens_that_are_written_alike() -> None:
+    def one(text: str, share: float) -> dict[str, object]:
+        return {"token": text, "logprob": log(share), "bytes": list(text.encode())}
+
+    content = [
+        one('{"quality": ', 1.0) | {"top_logprobs": []},
+        one("3", 0.5) | {"top_logprobs": [one("3", 0.5), one("4", 0.3), one("4", 0.1), one("3", 0.1)]},
+        one("}", 1.0) | {"top_logprobs": []},
+    ]
+    found = soft.distributions(PROMPT, '{"quality": 3}', soft.tokens({"content": content}))["quality"]
+    assert found[2:4] == pytest.approx([0.6, 0.4])
+    # The other API names each text once, here with the share of the wrong token: better nothing than that.
+    logprobs = {
+        "tokens": ['{"quality": ', "3", "}"],
+        "token_logprobs": [0.0, log(0.5), 0.0],
+        "top_logprobs": [{}, {"3": -32.0, "4": -33.0}, {}],
+    }
+    assert soft.distributions(PROMPT, '{"quality": 3}', soft.tokens(logprobs)) == {}
+    # A quote alone tells nothing, and hides nothing.
+    logprobs = {
+        "tokens": ['{"kind": ', '"', "case", '"}'],
+        "token_logprobs": [0.0, 0.0, log(0.5), 0.0],
+        "top_logprobs": [{}, {'"': -32.0}, {"case": log(0.5), "étude": log(0.5)}, {'"}': 0.0}],
+    }
+    found = soft.distributions(PROMPT, '{"kind": "case"}', soft.tokens(logprobs))
+    assert found == {"kind": [0.5, 0.0, 0.5]}
+
+
 @pytest.mark.parametrize(
     "logprobs", [None, {}, {"content": [{}]}, {"tokens": ["a"]}, {"content": None, "tokens": 3}, []]
 )
