@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import orjson
+import pyarrow.parquet as pq
 from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 from rich.console import Console
@@ -31,7 +32,7 @@ from corpuskit.dedup import contamination, decide, testsets
 from corpuskit.dedup.contamination import DecontaminateStep
 from corpuskit.dedup.parts import PartWriter
 from corpuskit.dedup.testsets import TestSetError
-from corpuskit.executors import Execution, run_tasks
+from corpuskit.executors import Execution, release, run_tasks
 from corpuskit.files import InputFile
 from corpuskit.paragraphs import collate
 from corpuskit.paragraphs.funnel import funnel
@@ -216,6 +217,7 @@ def _build(
     finished = _finished(output)
     if finished is not None:
         if finished.manifest["fingerprint"] == fingerprint and not overwrite:
+            runs.tidy(output, fingerprint)
             return _not_empty(finished)
         if not overwrite:
             raise BuildError(
@@ -312,6 +314,7 @@ def _once(done: Path, work: Callable[[], Any]) -> Any:
     if done.exists():
         return orjson.loads(done.read_bytes())
     result = work()
+    release()
     runs.write_json(done, result)
     return result
 
@@ -323,10 +326,10 @@ def _same_tasks(planned: Plan, work: Path) -> Plan:
 
 
 def _test_sets(config: BuildConfig) -> list[dict[str, Any]]:
-    """The files of the test sets, by name and content."""
+    """The files of the test sets, by name and content, and what is read of them."""
     asked = config.clean.decontaminate
     return [
-        {"name": test.name, "files": runs.describe_all(testsets.files(test.path))}
+        {"name": test.name, "field": testsets.field(test.path), "files": runs.describe_all(testsets.files(test.path))}
         for test in (asked.tests if asked else ())
     ]
 
@@ -380,8 +383,13 @@ def _gather_quarantine(work: Path, output: Path) -> None:
 
 
 def _outputs(folder: Path) -> list[dict[str, Any]]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return [runs.describe(InputFile(str(path), str(path.relative_to(folder)), path.stat().st_size)) for path in files]
+    """Name, size and checksum of the files of a finished build, and the rows of its tables."""
+    found = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        told = runs.describe(InputFile(str(path), str(path.relative_to(folder)), path.stat().st_size))
+        rows = {"rows": pq.read_metadata(path).num_rows} if path.suffix == ".parquet" else {}
+        found.append(told | rows)
+    return found
 
 
 def _not_empty(run: Run) -> Run:

@@ -150,6 +150,15 @@ def load(path: str | Path) -> BuildConfig:
     Raises:
         ConfigError: it is missing, no YAML, or invalid.
     """
+    return validate(read(path), str(path))
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """What a YAML configuration says, not checked yet, with the paths in it taken from the file's own folder.
+
+    Raises:
+        ConfigError: it is missing, or no YAML.
+    """
     path = Path(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -166,7 +175,7 @@ def load(path: str | Path) -> BuildConfig:
         if isinstance(source, dict) and isinstance(source.get("path"), str) and "://" not in source["path"]:
             source["path"] = str(path.parent / Path(source["path"]).expanduser())
     _resolve(content.get("clean"), path.parent)
-    return validate(content, str(path))
+    return content
 
 
 def _resolve(clean: Any, folder: Path) -> None:

@@ -7,6 +7,7 @@ a failure. A task that is complete leaves a file in ``completions/`` of the logs
 
 from __future__ import annotations
 
+import ctypes
 import difflib
 import errno
 import logging
@@ -33,6 +34,7 @@ from typing import Any, Literal, cast
 
 import dill  # type: ignore[import-untyped]
 import orjson
+import pyarrow as pa
 import yaml
 from datatrove.executor.base import PipelineExecutor
 from datatrove.executor.local import LocalPipelineExecutor
@@ -282,6 +284,13 @@ def _ending(code: int, remedy: str = "use fewer workers") -> str:
     return f"its worker ended by itself with exit code {code} and said nothing"
 
 
+def release() -> None:
+    """Give back to the system what allocators keep: else a process holds the sum of what its stages held at most."""
+    pa.default_memory_pool().release_unused()
+    with suppress(AttributeError):  # which only the GNU library has
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class _Witness(PipelineExecutor):
     """A datatrove executor whose tasks leave word when they fail, and which returns what failed."""
 
@@ -302,6 +311,8 @@ class _Witness(PipelineExecutor):
                 with self._file("logs", f"task_{rank:05d}.log").open("a", encoding="utf-8") as log:
                     log.write(failure["traceback"])
             raise
+        finally:
+            release()
 
     def _file(self, *parts: str) -> Path:
         return Path(self.logging_dir.resolve_paths("")).joinpath(*parts)

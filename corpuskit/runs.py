@@ -17,7 +17,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -158,6 +158,18 @@ def publish(fresh: Path, output: Path) -> None:
         if target.is_dir():
             shutil.rmtree(target)
         part.replace(target)
+
+
+def tidy(output: Path, fingerprint: str) -> None:
+    """Remove what a finished run has left in its folder because it was killed after its last file.
+
+    Raises:
+        RunError: a process is at work there.
+    """
+    # Its name is gone where it was killed while it tidied up; another run's work is not its own.
+    if (output / WORK).exists() and unfinished(output) in (None, fingerprint):
+        with suppress(OSError), working(output, fingerprint) as work:  # a finished data set may be read-only
+            shutil.rmtree(work)
 
 
 def now() -> str:

@@ -57,6 +57,9 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 MpiDefault=none
 KillWait=2
+# A busy machine may take long over what takes no time.
+MessageTimeout=60
+BatchStartTimeout=120
 MaxArraySize={array}
 NodeName=node NodeHostname={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
 PartitionName=cpu Nodes=node Default=YES MaxTime=10 State=UP
@@ -86,7 +89,7 @@ def _daemon(command: list[str], log: Path) -> Iterator[None]:
             process.wait()
 
 
-def _wait_for(ready: Callable[[], bool], what: str, folder: Path, seconds: float = 60) -> None:
+def _wait_for(ready: Callable[[], bool], what: str, folder: Path, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
@@ -171,7 +174,7 @@ def ray_cluster() -> Iterator[str]:
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
         try:
             cluster.add_node(num_cpus=2)
-            cluster.wait_for_nodes()
+            cluster.wait_for_nodes(timeout=120)
             yield cluster.address
         finally:
             cluster.shutdown()

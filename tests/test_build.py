@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpuskit import build as building
+from corpuskit import runs
 from corpuskit.build import BuildError, build
 from corpuskit.config import BuildConfig, load, validate
 from corpuskit.dedup import decide
@@ -154,6 +155,9 @@ def test_the_manifest_names_every_input_with_its_checksum(demo: Path) -> None:
     assert manifest["config"]["language"] == "fr"
     assert manifest["versions"]["datatrove"].startswith("0.10")
     assert {row["name"] for row in manifest["outputs"]} >= {"articles/00000.parquet", "funnel.json"}
+    rows = {row["name"]: row.get("rows") for row in manifest["outputs"]}
+    assert rows["paragraphs/00000.parquet"] == len(texts(demo))
+    assert rows["funnel.json"] is None
 
 
 def test_the_same_build_again_does_no_work(tmp_path: Path) -> None:
@@ -162,6 +166,28 @@ def test_the_same_build_again_does_no_work(tmp_path: Path) -> None:
     before = (tmp_path / "out/manifest.json").stat().st_mtime_ns
     assert not build(config, tmp_path / "out").worked
     assert (tmp_path / "out/manifest.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_build_that_was_killed_after_its_last_file_is_tidied_up(tmp_path: Path, named: bool) -> None:
+    config, output = jsonl(rows(tmp_path / "in", FRENCH)), tmp_path / "out"
+    fingerprint = build(config, output).manifest["fingerprint"]
+    with runs.working(output, fingerprint) as work:
+        (work / "articles").mkdir()
+        if not named:
+            (work / "run.json").unlink()
+    assert not build(config, output).worked
+    assert not (output / runs.WORK).exists()
+    assert texts(output) == [FRENCH]
+
+
+def test_what_another_build_left_beside_a_finished_one_stays(tmp_path: Path) -> None:
+    config, output = jsonl(rows(tmp_path / "in", FRENCH)), tmp_path / "out"
+    build(config, output)
+    with runs.working(output, "d" * 64) as work:
+        (work / "articles").mkdir()
+    assert not build(config, output).worked
+    assert (output / runs.WORK / "articles").exists()
 
 
 def test_another_build_is_not_overwritten_unasked(tmp_path: Path) -> None:
@@ -286,6 +312,20 @@ def test_a_test_set_that_cannot_be_read_stops_the_build_before_it_begins(tmp_pat
     with pytest.raises(BuildError, match=r"test set cas: .*test\.jsonl cannot be read"):
         build(config, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_was_found_of_a_test_set_is_in_the_funnel_and_the_manifest(tmp_path: Path) -> None:
+    (tmp_path / "test.tsv").write_text(f"title\ttext\n{LONGER}\t{FRENCH}\n", encoding="utf-8")
+    source = rows(tmp_path / "in", f"{FRENCH}\n\n{LONGER}")
+    for field, left in (("text", LONGER), ("title", FRENCH)):
+        tests = [{"name": "cas", "path": f"{tmp_path}/test.tsv:{field}"}]
+        run = build(jsonl(source, clean={"decontaminate": {"tests": tests}}), tmp_path / field)
+        assert texts(tmp_path / field) == [left]
+        told = {"units": 1, "short": 0, "formulas": 0, "seen": 1, "hits": 1, "paragraphs": 1}
+        assert told.items() <= run.manifest["contamination"]["cas"].items()
+        assert run.funnel["contamination"] == run.manifest["contamination"]
+    with pytest.raises(BuildError, match="holds another build"):  # the same file, another field
+        build(jsonl(source, clean={"decontaminate": {"tests": tests}}), tmp_path / "text")
 
 
 def test_masking_is_done_on_demand(tmp_path: Path) -> None:

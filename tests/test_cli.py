@@ -38,6 +38,22 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_options_add_to_a_configuration(tmp_path: Path) -> None:
+    (tmp_path / "corpus.yaml").write_text(
+        f"sources: [{{type: pubmed, path: {SAMPLES / 'pubmed'}}}]\nclean: {{ocr: {{max_noise: 0.5}}}}\n"
+    )
+    done = runner.invoke(
+        cli.app,
+        ["build", str(tmp_path / "corpus.yaml"), "--language", "en", "--mask", "email", "-o", str(tmp_path / "out")],
+    )
+    assert done.exit_code == 0, done.output
+    config = json.loads((tmp_path / "out" / "manifest.json").read_text())["config"]
+    assert config["sources"][0]["languages"] == ["en"]
+    assert config["clean"]["language"]["keep"] == "en"
+    assert config["clean"]["mask"]["kinds"] == ["email"]
+    assert config["clean"]["ocr"]["max_noise"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -51,7 +67,10 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
         (["sources", "hall"], "'hall' is not a source"),
     ],
 )
-def test_errors_are_for_people(arguments: list[str], told: str) -> None:
+def test_errors_are_for_people(
+    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     done = runner.invoke(cli.app, arguments)
     assert done.exit_code == 1
     assert told in " ".join(done.output.split())

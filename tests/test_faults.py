@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+#: Several builds each; on a busy machine they take long, and that is no failure.
+pytestmark = pytest.mark.timeout(900)
 WORDS = ["le", "patient", "a", "été", "admis", "pour", "une", "douleur", "avec", "fièvre", "puis", "traité", "chez"]
 
 
@@ -41,6 +43,30 @@ def start(source: Path, output: Path, workers: int = 2) -> subprocess.Popen[str]
         text=True,
         start_new_session=True,
     )
+
+
+def at_work(output: Path) -> bool:
+    """Whether a build has begun to read."""
+    return any(output.glob(".work/progress/*"))
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Wait for a build to come so far; it must not end before."""
+    end = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, f"it ended too early: {ended(process)}"
+        assert time.monotonic() < end, "it does not come so far"
+        time.sleep(0.005)
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that do the tasks of a build."""
+    found = []
+    with suppress(OSError):
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            if b"_work" in Path("/proc", child, "cmdline").read_bytes():
+                found.append(int(child))
+    return found
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -79,6 +105,19 @@ def remount(disk: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
 
 
+@contextmanager
+def stopped(process: subprocess.Popen[str], *others: int) -> Iterator[None]:
+    """A build, and its workers, that do nothing while the block runs."""
+    pids = [process.pid, *others]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
 def finished(output: Path) -> dict[Path, int]:
     """The tasks that are done, and when they were."""
     return {path: path.stat().st_mtime_ns for path in output.glob(".work/logs/*/completions/*")}
@@ -103,12 +142,10 @@ def test_a_disk_that_fills_up_later_keeps_what_was_finished(
     output = disk / "corpus"
     remount(disk, "size=200m")
     process = start(source, output)
-    end = time.monotonic() + 60
-    while not list(output.glob(".work/logs/read/completions/*")) and time.monotonic() < end:
-        time.sleep(0.005)
-    used = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
-    with suppress(subprocess.CalledProcessError):  # what was written since may already be more
-        remount(disk, f"size={used // 1024 + 64}k")
+    wait_for(lambda: any(output.glob(".work/logs/read/completions/*")), process)
+    with stopped(process, *workers_of(process)):  # nothing is written while the disk shrinks
+        used = os.statvfs(disk)
+        remount(disk, f"size={(used.f_blocks - used.f_bfree) * used.f_frsize // 1024 + 64}k")
     code, told = ended(process)
     assert code == 1, "the disk was large enough"
     assert "The disk is full" in told or f"the disk of {output} is full" in told
@@ -139,9 +176,7 @@ def test_a_disk_that_becomes_read_only(disk: Path, source: Path, expected: dict[
     remount(disk, "size=200m")
     output = disk / "corpus"
     process = start(source, output)
-    end = time.monotonic() + 60
-    while not list(output.glob(".work/progress/*")) and time.monotonic() < end:
-        time.sleep(0.005)
+    wait_for(lambda: at_work(output), process)
     # A disk with files open for writing cannot be remounted so; a folder can be bound read-only over itself.
     subprocess.run(["mount", "--bind", str(disk), str(disk)], check=True)
     process.kill()
@@ -162,11 +197,9 @@ def test_a_disk_that_becomes_read_only(disk: Path, source: Path, expected: dict[
 def test_two_runs_into_one_folder(tmp_path: Path, source: Path, expected: dict[str, bytes]) -> None:
     output = tmp_path / "corpus"
     first = start(source, output)
-    end = time.monotonic() + 60
-    while not list(output.glob(".work/progress/*")) and time.monotonic() < end:
-        time.sleep(0.005)
-    code, told = ended(start(source, output))
-    assert first.poll() is None, "the second was started too late to meet the first"
+    wait_for(lambda: at_work(output), first)
+    with stopped(first):  # so that it is still there when the second comes
+        code, told = ended(start(source, output))
     assert code == 1
     assert str(output) in told
     assert "another run" in told
@@ -179,13 +212,8 @@ def test_two_runs_into_one_folder(tmp_path: Path, source: Path, expected: dict[s
 def test_a_worker_that_memory_runs_out_for(tmp_path: Path, source: Path, expected: dict[str, bytes]) -> None:
     output = tmp_path / "corpus"
     process = start(source, output)
-    worker: list[int] = []
-    end = time.monotonic() + 60
-    while not (worker and list(output.glob(".work/progress/*"))) and time.monotonic() < end:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        worker = [int(child) for child in children if b"_work" in Path("/proc", child, "cmdline").read_bytes()]
-        time.sleep(0.01)
-    os.kill(worker[0], signal.SIGKILL)  # as the kernel does
+    wait_for(lambda: at_work(output), process)
+    os.kill(workers_of(process)[0], signal.SIGKILL)  # as the kernel does
     code, told = ended(process)
     assert code == 1
     assert "its worker was killed by SIGKILL, often because memory ran out: use fewer workers" in told
@@ -200,9 +228,7 @@ def test_input_that_changed_since_is_read_again(tmp_path: Path, source: Path, ex
     shutil.copytree(source, tmp_path / "source")
     output = tmp_path / "corpus"
     process = start(tmp_path / "source", output)
-    end = time.monotonic() + 60
-    while not list(output.glob(".work/progress/*")) and time.monotonic() < end:
-        time.sleep(0.005)
+    wait_for(lambda: at_work(output), process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     (tmp_path / "source" / "2.jsonl").unlink()

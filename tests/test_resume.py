@@ -20,6 +20,8 @@ from corpuskit import build as building
 SAMPLES = Path(building.__file__).parent / "samples"
 #: A build that a kill took before it had begun anything is no test of resuming.
 KILLS = 20
+#: Many builds one after the other: on a busy machine they take long, and that is no failure.
+pytestmark = pytest.mark.timeout(1200)
 
 
 def start(output: Path, workers: int) -> subprocess.Popen[bytes]:
@@ -49,7 +51,8 @@ def test_killed_at_random_moments_it_ends_the_same(
     expected, seconds = untouched
     moments = random.Random(whom)
     output, killed, met = tmp_path / "corpus", 0, set()
-    while killed < KILLS // 2:
+    # Until the kills have fallen into different stages, however slow the machine is by now.
+    while killed < KILLS // 2 or len(met) <= 2:
         process = start(output, moments.choice([1, 2, 3]))
         try:
             process.wait(moments.uniform(0.3, 1.0) * seconds)
@@ -57,6 +60,7 @@ def test_killed_at_random_moments_it_ends_the_same(
             os.killpg(process.pid, signal.SIGKILL) if whom == "everyone" else process.kill()
             process.wait()
             killed += 1
+            seconds *= 1.2 if killed >= KILLS // 2 else 1
             work = output / ".work"
             met.add(tuple(sorted(path.name for path in work.iterdir() if path.is_dir())) if work.exists() else ())
         else:
@@ -67,7 +71,6 @@ def test_killed_at_random_moments_it_ends_the_same(
     assert finished.wait(300) == 0, finished.stderr.read() if finished.stderr else ""
     assert tables(output) == expected
     assert not (output / ".work").exists()
-    assert len(met) > 2, "the kills fell into different stages"
 
 
 def _tasks(mark: str) -> list[int]:
@@ -87,8 +90,7 @@ def killed_on_a_cluster(output: Path, options: list[str], mark: str, expected: d
     while True:
         process = subprocess.Popen([*command, *options, "--workers", "2", "--log", "quiet"], stderr=subprocess.PIPE)
         if killed < kills:
-            end = time.monotonic() + 60
-            while process.poll() is None and not (tasks := _tasks(mark)) and time.monotonic() < end:
+            while process.poll() is None and not _tasks(mark):
                 time.sleep(0.02)
             time.sleep(moments.uniform(0, 1.5))
             tasks = _tasks(mark)
@@ -98,7 +100,7 @@ def killed_on_a_cluster(output: Path, options: list[str], mark: str, expected: d
                     os.kill(victim, signal.SIGKILL)
                     killed += 1
                     met.add("driver" if victim == process.pid else "task")
-        _, told = process.communicate(timeout=240)
+        _, told = process.communicate()
         if process.returncode == 0:
             assert tables(output) == expected
             if killed == kills:

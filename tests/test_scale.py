@@ -15,6 +15,8 @@ from corpuskit.config import load, validate
 from corpuskit.executors import Execution, SlurmProfile
 from corpuskit.plan import plan
 
+#: A cluster may have to be started first.
+pytestmark = pytest.mark.timeout(600)
 SAMPLES = Path(building.__file__).parent / "samples"
 
 

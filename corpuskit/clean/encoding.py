@@ -68,20 +68,21 @@ _UNDECODABLE = re.compile(r"[\uFFFD\uE000-\uF8FF\U000F0000-\U0010FFFF]")
 
 def needs_ftfy(text: str) -> bool:
     """Whether ftfy might change the text; exact where it says no, a few false alarms where it says yes."""
-    return bool(_REPLACED.search(text)) or _needs_ftfy(text)
+    return bool(_REPLACED.search(text)) or _needs_ftfy(text, _looks_bad(text))
 
 
-def _needs_ftfy(text: str) -> bool:
-    """The same for text without characters that ftfy always replaces."""
-    return bool("&" in text and HTML_ENTITY_RE.search(text)) or (
-        not text.isascii()
-        and (not unicodedata.is_normalized("NFC", text) or (_looks_bad(text) and _is_decodable(text)))
+def _needs_ftfy(text: str, bad: bool) -> bool:
+    """The same for text without characters that ftfy always replaces, which looks bad or does not."""
+    return (
+        bool("&" in text and HTML_ENTITY_RE.search(text))
+        or not unicodedata.is_normalized("NFC", text)
+        or (bad and _is_decodable(text))
     )
 
 
 def _looks_bad(text: str) -> bool:
     """Whether ftfy would take the text, or a line of it, for mojibake."""
-    return any(
+    return not text.isascii() and any(
         BADNESS_RE.search(text, max(0, spot.start() - _REACH), spot.end() + _REACH)
         or (text[spot.start()] in "ÂÃ" and text[spot.start() + 1].isspace())  # bad at the start of a line
         for spot in _SPOT.finditer(text)
@@ -103,13 +104,13 @@ def mend(text: str) -> str:
     All white space becomes single spaces. The result is in NFC and mending it again changes nothing.
     """
     while True:
-        uneven = _UNEVEN.search(text) is not None
-        if (uneven and _ODD.search(text)) or _needs_ftfy(text):
+        uneven, bad = _UNEVEN.search(text) is not None, _looks_bad(text)
+        if (uneven and _ODD.search(text)) or _needs_ftfy(text, bad):
             mended = _mend_once(text)
             if mended == text:
                 return text
             text = mended
-        elif uneven and ("Ã" in text or "Â" in text or _looks_bad(text)):
+        elif uneven and (bad or "Ã" in text or "Â" in text):
             # With spaces for other white space ftfy may take it otherwise.
             text = " ".join(text.split())
         else:  # as nearly everywhere
@@ -164,7 +165,8 @@ class EncodingStep(ArticleStep):
         if not paragraph.text:
             paragraph.mark(self.stage, "empty")
             return
-        undecodable = len(_UNDECODABLE.findall(paragraph.text))
+        suspect = "\ufffd" in paragraph.text or not paragraph.text.isprintable()  # private use is not
+        undecodable = len(_UNDECODABLE.findall(paragraph.text)) if suspect else 0
         enough = max(self.options.unreadable_count, self.options.unreadable_share * len(paragraph.text))
         if undecodable >= enough:
             detail = f"{undecodable:,} of {len(paragraph.text):,} characters are undecodable"

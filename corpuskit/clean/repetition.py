@@ -76,7 +76,7 @@ class RepetitionStep(ArticleStep):
     def process(self, article: Article) -> None:
         options: RepetitionOptions = self.options
         tokens = of(article)
-        counts = (tokens.bounds[1:] - tokens.bounds[:-1]).tolist()
+        counts = tokens.counts.tolist()
         self._mark_copies(article, counts)
         sizes = {SIGNAL, *options.max_duplicate_ngrams}
         repeated = repeats(tokens, tokens.bounds, options.max_top_ngram, sizes)
@@ -184,7 +184,8 @@ def repeats(tokens: Tokens, bounds: Array, top: Iterable[int], duplicates: Itera
     words = _Words(tokens, bounds)
     ns = sorted(duplicates)
     covered: Any = words.covered(np.array(ns, np.int64)) if ns else []
-    return Repeats(np.diff(tokens.edges[bounds]), words.most_frequent(sorted(top)), dict(zip(ns, covered, strict=True)))
+    edges = tokens.edges[bounds]
+    return Repeats(edges[1:] - edges[:-1], words.most_frequent(sorted(top)), dict(zip(ns, covered, strict=True)))
 
 
 class _Words:

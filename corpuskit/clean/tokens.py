@@ -73,6 +73,11 @@ class Tokens:
         return inside, starts, ends
 
     @cached_property
+    def counts(self) -> Array:
+        """Words of each text, shape (texts,)."""
+        return self.bounds[1:] - self.bounds[:-1]
+
+    @cached_property
     def lengths(self) -> Array:
         """Characters of each word."""
         return self.ends - self.starts
@@ -117,7 +122,7 @@ class Tokens:
             ``hashes``, shape (n-grams,), and ``bounds``, shape (texts + 1,): the n-grams of text *i* are
             ``hashes[bounds[i]:bounds[i + 1]]``, none where it has fewer than n words.
         """
-        counts = np.maximum(self.bounds[1:] - self.bounds[:-1] - (n - 1), 0)
+        counts = np.maximum(self.counts - (n - 1), 0)
         bounds = np.zeros(len(self.bounds), np.int64)
         counts.cumsum(out=bounds[1:])
         # The first word of each n-gram: those of a text follow one another.

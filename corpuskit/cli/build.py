@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -136,28 +136,24 @@ def demo(
 def _settings(
     config: Path | None, source: list[str], language: str | None, mask: list[str], decontaminate: list[str]
 ) -> BuildConfig:
-    from corpuskit.config import ConfigError, load, validate
+    from corpuskit.config import ConfigError, read, validate
 
     if (config is None) == (not source):
         raise ConfigError("give either a configuration file or one or more --source TYPE=PATH")
-    if config is not None:
-        settings = load(config)
-        if language is None and not mask and not decontaminate:
-            return settings
-        content = settings.model_dump(mode="json", exclude_unset=True)
-    else:
-        content = {"sources": [_source(text) for text in source]}
+    # As it was written: what follows from the language follows from the one that is given here.
+    content: dict[str, Any] = {"sources": [_source(text) for text in source]} if config is None else read(config)
     if language is not None:
         content["language"] = language
-    if mask:
-        content.setdefault("clean", {})["mask"] = {"kinds": mask}
-    if decontaminate:
-        clean = content.setdefault("clean", {})
-        known = (clean.get("decontaminate") or {}).get("tests", ())
-        asked = [named("--decontaminate", text, "quaero=QUAERO_FrenchMed/corpus/test") for text in decontaminate]
-        tests = [*known, *({"name": name, "path": path} for name, path in asked)]
-        clean["decontaminate"] = (clean.get("decontaminate") or {}) | {"tests": tests}
-    return validate(content, "the command line")
+    if mask or decontaminate:
+        clean = content["clean"] = dict(content.get("clean") or {})
+        if mask:
+            clean["mask"] = {"kinds": mask}
+        if decontaminate:
+            known = clean.get("decontaminate") or {}
+            asked = [named("--decontaminate", text, "quaero=QUAERO_FrenchMed/corpus/test") for text in decontaminate]
+            tests = [*known.get("tests", ()), *({"name": name, "path": path} for name, path in asked)]
+            clean["decontaminate"] = known | {"tests": tests}
+    return validate(content, str(config or "the command line"))
 
 
 def _source(text: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -45,7 +45,6 @@ def list_runs(root: _Root = Path()) -> None:
 @runs_app.command("show")
 def show_run(folder: _RunFolder) -> None:
     """Show what a run was made from, what it took, and what it kept."""
-    from corpuskit.build import Run
     from corpuskit.paragraphs.funnel import source_table, stage_table
 
     run = _look(folder)
@@ -55,12 +54,11 @@ def show_run(folder: _RunFolder) -> None:
         console.print(f"{run.left / 1e6:,.1f} MB of finished work: the command that began it goes on from there")
     if not run.manifest:
         return
-    manifest = {name: value for name, value in run.manifest.items() if name not in ("config", "inputs", "outputs")}
-    console.print_json(json.dumps(manifest))
-    accounts = json.loads((folder / "funnel.json").read_text(encoding="utf-8"))
-    finished = Run(folder, run.manifest, accounts, worked=False)
-    console.print(source_table(finished.funnel))
-    console.print(stage_table(finished.funnel))
+    long = ("config", "inputs", "outputs", "test_sets")
+    console.print_json(json.dumps({name: value for name, value in run.manifest.items() if name not in long}))
+    if accounts := _accounts(folder):
+        console.print(source_table(accounts))
+        console.print(stage_table(accounts))
 
 
 @runs_app.command("diff")
@@ -73,10 +71,13 @@ def diff_runs(left: _RunFolder, right: _RunFolder) -> None:
         run = _look(folder)
         if not run.manifest:
             raise fail(f"{folder} holds no finished run")
-        accounts = json.loads((folder / "funnel.json").read_text(encoding="utf-8"))
+        accounts = _accounts(folder) or {"kept": {}, "dropped": []}
         told = {name: run.manifest.get(name) for name in ("config", "limit", "versions")}
         told["inputs"] = {f"{one['source']}: {one['name']}": one.get("sha256") for one in run.manifest["inputs"]}
-        told["test_sets"] = {one["name"]: one["files"] for one in run.manifest.get("test_sets", ())}
+        told["test_sets"] = {
+            one["name"]: {name: value for name, value in one.items() if name != "name"}
+            for one in run.manifest.get("test_sets", ())
+        }
         told["kept"] = accounts["kept"]
         told["dropped"] = {
             f"{row['source']} {row['unit']}s, {row['stage']}: {row['reason']}": row["count"]
@@ -106,6 +107,15 @@ def clean_runs(
         if yes or typer.confirm(question):
             runs.clean(run)
             Console().print(f"{run.path}: {run.left / 1e6:,.1f} MB removed", highlight=False)
+
+
+def _accounts(folder: Path) -> dict[str, Any] | None:
+    """The accounts of a build; other runs have none."""
+    try:
+        accounts: dict[str, Any] = json.loads((folder / "funnel.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return accounts
 
 
 def _found(root: Path) -> list[Found]:

@@ -212,6 +212,7 @@ class Index:
         self._bounds: Array = np.concatenate(([0], lengths.cumsum()))
         self._lengths, self._owners = lengths, owners
         self._unit_lengths: Array = np.bincount(owners, lengths, len(self.units)).astype(np.int64)
+        self.short: Array = np.flatnonzero(self._unit_lengths < options.min_words)
         self._openings = self._wholes(hashes)
         ngrams = _ngrams(hashes, options.ngram)
         word_owners = np.repeat(owners, lengths)
@@ -413,6 +414,7 @@ class DecontaminateStep(ArticleStep):
         return {
             test: {
                 "units": int(np.count_nonzero(index.test == number)),
+                "short": int(np.count_nonzero(index.test[index.short] == number)),
                 "formulas": int(np.count_nonzero(index.test[index.formulas] == number)),
                 "seen": found.seen[test],
                 "hits": found.hits[test],
@@ -420,6 +422,9 @@ class DecontaminateStep(ArticleStep):
             }
             for number, test in enumerate(index.tests)
         }
+
+
+_COUNTS = ("units", "short", "formulas", "seen", "hits", "paragraphs")
 
 
 class _Found:
@@ -437,7 +442,8 @@ def report(folder: str | Path) -> dict[str, dict[str, Any]]:
         folder: the ``report`` of their :class:`DecontaminateStep`.
 
     Returns:
-        By test set: ``units`` it has; ``formulas`` among them that were not looked for as a whole; units
+        By test set: ``units`` it has; those too ``short`` to be looked for, and ``formulas``, which were not
+        looked for as a whole; units
         ``seen`` in the corpus; ``hits`` (a unit in a paragraph); ``paragraphs`` set aside; and
         ``most_frequent``, the ten units with the most hits, with their number.
     """
@@ -445,9 +451,9 @@ def report(folder: str | Path) -> dict[str, dict[str, Any]]:
     seen: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for path in sorted(Path(folder).glob("*.json")):
         for test, told in orjson.loads(path.read_bytes()).items():
-            counts = total.setdefault(test, {"units": 0, "formulas": 0, "seen": 0, "hits": 0, "paragraphs": 0})
+            counts = total.setdefault(test, dict.fromkeys(_COUNTS, 0))
             seen[test].update(told["seen"])
-            counts |= {name: told[name] for name in ("units", "formulas")}
+            counts |= {name: told[name] for name in ("units", "short", "formulas")}
             for name in ("hits", "paragraphs"):
                 counts[name] += told[name]
     for test, counts in total.items():

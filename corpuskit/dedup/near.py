@@ -97,7 +97,7 @@ def signatures(tokens: Tokens, options: NearOptions) -> Array:
     multipliers = _constants(options.buckets * options.hashes_per_bucket).astype(np.uint32)[:, None]
     low, high = ngrams.astype(np.uint32), (ngrams >> np.uint64(32)).astype(np.uint32)
     found = np.full((len(bounds) - 1, len(multipliers)), NONE, np.uint32)
-    having = np.flatnonzero(np.diff(bounds))
+    having = np.flatnonzero(bounds[1:] > bounds[:-1])
     starts = bounds[having]
     for start in range(0, len(ngrams), _CHUNK):
         chunk = slice(start, start + _CHUNK)
@@ -119,12 +119,8 @@ def bands(signatures: Array, options: NearOptions) -> Array:
         Shape (texts, buckets), uint64. Texts without signature share their hashes: leave them out.
     """
     shape = options.buckets, options.hashes_per_bucket
-    minima = signatures.reshape(-1, *shape)
     multipliers = _constants(shape[0] * shape[1]).reshape(shape)
-    hashes = np.zeros((len(signatures), options.buckets), np.uint64)
-    for place in range(options.hashes_per_bucket):
-        hashes += minima[:, :, place] * multipliers[:, place]
-    return mixed(hashes)
+    return mixed((signatures.reshape(-1, *shape) * multipliers).sum(axis=2))
 
 
 def candidates(band: Callable[[int], Array], buckets: int, preference: Array, without: Array) -> Array:
@@ -300,9 +296,9 @@ def _components(nodes: int, edges: Array) -> Array:
 def _ngrams(tokens: Tokens, options: NearOptions) -> tuple[Array, Array]:
     """The n-grams of the texts that are long enough, and their bounds in all texts."""
     hashes, bounds = tokens.ngrams(options.ngram)
-    counts = np.diff(bounds)
-    short = np.diff(tokens.bounds) < options.min_words
-    if (counts[short] > 0).any():
+    counts = bounds[1:] - bounds[:-1]
+    short = tokens.counts < options.min_words
+    if counts[short].any():
         hashes = hashes[np.repeat(~short, counts)]
         bounds = _bounds(np.where(short, 0, counts))
     return hashes, bounds

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,7 +37,7 @@ _FROM_PARAGRAPH = ["text", "kind", "section", "file", "path", *_SIGNALS]
 
 ARTICLE_PART = pa.schema(
     [
-        pa.field("key", pa.int64()),  # file number << 32 | article number in the file
+        pa.field("key", pa.int64()),  # file number << 40 | article number in the file
         *_FROM_ARTICLE,
         pa.field("form", pa.string()),
         pa.field("needs_record", pa.bool_()),
@@ -62,6 +63,8 @@ Array = npt.NDArray[Any]
 
 #: Characters of text held before a row group is written: what a worker's memory depends on.
 FLUSH_CHARACTERS = 8 << 20
+#: Rows of sketches that are in memory at a time.
+_TURNED = 1 << 16
 
 
 def digest(text: str) -> int:
@@ -92,8 +95,7 @@ def paragraph_rows(article: Article, key: int) -> list[dict[str, Any]]:
     """The rows of :data:`PARAGRAPH_PART`. A paragraph of a marked article carries the article's mark."""
     found = tokens.of(article)
     # Steps count the words of what reaches them; the accounts want them all.
-    counts = (found.bounds[1:] - found.bounds[:-1]).tolist()
-    for paragraph, count in zip(article.paragraphs, counts, strict=True):
+    for paragraph, count in zip(article.paragraphs, found.counts.tolist(), strict=True):
         paragraph.words = paragraph.words or count
     hashes = found.text_hashes.tolist()
     return [_row(paragraph, order, key, article, hashes[order]) for order, paragraph in enumerate(article.paragraphs)]
@@ -142,11 +144,11 @@ class PartWriter(PipelineStep):
         name = f"{rank:05d}.parquet"
         articles = _Table(self.folder / "articles" / name, ARTICLE_PART)
         paragraphs = _Table(self.folder / "paragraphs" / name, PARAGRAPH_PART)
-        sketches = Sketches(self.folder, rank, self.near) if self.near else None
+        sketches = Sketches(self.folder, rank, self.near) if self.near else nullcontext()
         quarantine = self.folder / "quarantine" / f"{rank:05d}.jsonl"
         quarantine.parent.mkdir(parents=True, exist_ok=True)
         held = 0
-        with open(quarantine, "wb") as refused, articles, paragraphs:
+        with open(quarantine, "wb") as refused, articles, paragraphs, sketches as sketched:
             for document in data or ():
                 item: Article | Quarantined = document.metadata.get("article") or document.metadata["quarantined"]
                 if isinstance(item, Quarantined):
@@ -154,8 +156,8 @@ class PartWriter(PipelineStep):
                 else:
                     key = document.metadata["key"]
                     rows = paragraph_rows(item, key)
-                    if sketches:
-                        sketches.add(item, articles.count, paragraphs.count)
+                    if sketched:
+                        sketched.add(item, articles.count, paragraphs.count)
                     paragraphs.add(*rows)
                     articles.add(article_row(item, key))
                     held += sum(len(row["text"]) for row in rows)
@@ -164,12 +166,10 @@ class PartWriter(PipelineStep):
                         paragraphs.flush()
                         held = 0
                 yield document
-        if sketches:
-            sketches.write()
 
 
 class Sketches:
-    """The bucket hashes of a task's kept paragraphs, and of its articles' kept text.
+    """The bucket hashes of a task's kept paragraphs, and of its articles' kept text, on disk when the block ends.
 
     ``near/paragraphs/00000.npy`` has a row a bucket, shape (buckets, sketched), and
     ``near/paragraphs/00000.rows.npy`` the row of each sketched paragraph in its part; so for articles.
@@ -177,7 +177,18 @@ class Sketches:
 
     def __init__(self, folder: Path, rank: int, options: NearOptions) -> None:
         self.folder, self.rank, self.options = folder / "near", rank, options
-        self.found: dict[str, tuple[list[Array], list[Array]]] = {"articles": ([], []), "paragraphs": ([], [])}
+
+    def __enter__(self) -> Sketches:
+        self.found = {unit: self._spills(self.folder / unit) for unit in ("articles", "paragraphs")}
+        return self
+
+    def _spills(self, folder: Path) -> tuple[_Spill, _Spill]:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = folder / f"{self.rank:05d}"
+        return (
+            _Spill(name.with_suffix(".spill"), np.dtype(np.uint64), self.options.buckets),
+            _Spill(name.with_suffix(".rows.spill"), np.dtype(np.int32), 1),
+        )
 
     def add(self, article: Article, row: int, first: int) -> None:
         """Sketch an article that stands in row ``row`` of its part, and its first paragraph in row ``first``."""
@@ -195,24 +206,58 @@ class Sketches:
 
     def _keep(self, unit: str, signatures: Array, rows: Array) -> None:
         bands, places = self.found[unit]
-        bands.append(near.bands(signatures, self.options))
-        places.append(rows.astype(np.int32))
+        bands.add(near.bands(signatures, self.options))
+        places.add(rows)
 
-    def write(self) -> None:
-        for unit, (bands, places) in self.found.items():
-            empty = np.zeros((0, self.options.buckets), np.uint64)
-            save(self.folder / unit / f"{self.rank:05d}.npy", np.ascontiguousarray(np.concatenate([empty, *bands]).T))
-            save(self.folder / unit / f"{self.rank:05d}.rows.npy", np.concatenate([np.zeros(0, np.int32), *places]))
+    def __exit__(self, kind: object, *_: object) -> None:
+        for spills in self.found.values():
+            for spill in spills:
+                with spill.file:
+                    if kind is None:
+                        spill.turn()
+
+
+class _Spill:
+    """Rows of numbers, put on disk as they come: a task of any size holds hardly any."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], width: int) -> None:
+        self.path, self.dtype, self.width = path, dtype, width
+        self.file = open(path, "wb")  # noqa: SIM115
+        self.count = 0
+
+    def add(self, rows: Array) -> None:
+        self.file.write(np.ascontiguousarray(rows, self.dtype).data)
+        self.count += len(rows)
+
+    def turn(self) -> None:
+        """Leave an array with a row for each column, beside the spilled rows and in their place."""
+        self.file.flush()
+        shape = (self.count,) if self.width == 1 else (self.width, self.count)
+        save_pieces(self.path.with_suffix(".npy"), self.dtype, shape, self._columns())
+        self.path.unlink()
+
+    def _columns(self) -> Iterator[Array]:
+        size = self.width * self.dtype.itemsize
+        for column in range(self.width):
+            for start in range(0, self.count, _TURNED):
+                rows = np.fromfile(self.path, self.dtype, _TURNED * self.width, offset=start * size)
+                yield rows.reshape(-1, self.width)[:, column]
 
 
 def save(path: Path, array: Array) -> None:
     """Write an array, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    array = np.ascontiguousarray(array)
+    save_pieces(path, array.dtype, array.shape, [array])
+
+
+def save_pieces(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], pieces: Iterable[Array]) -> None:
+    """Write an array of which only a piece is there at a time, whole or not at all."""
+    told = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     with open(path.with_suffix(".partial"), "wb") as partial:
         # Where the disk is full, np.save tells neither that nor the file.
-        np.lib.format.write_array_header_1_0(partial, np.lib.format.header_data_from_array_1_0(array))
-        partial.write(array.data)
+        np.lib.format.write_array_header_1_0(partial, told)
+        for piece in pieces:
+            partial.write(np.ascontiguousarray(piece).data)
     os.replace(path.with_suffix(".partial"), path)
 
 

@@ -76,6 +76,11 @@ def files(path: str) -> list[InputFile]:
     return _find(path)[0]
 
 
+def field(path: str) -> str:
+    """The one field of records that ``PATH:FIELD`` names, "" where all are meant."""
+    return _parted(path)[1]
+
+
 def load(name: str, path: str) -> TestSet:
     """Read a test set.
 
@@ -114,12 +119,16 @@ def load(name: str, path: str) -> TestSet:
 
 def _find(path: str) -> tuple[list[InputFile], str]:
     """The files, and the field that the path names or ""."""
-    named = None if os.path.lexists(path) else _FIELD.fullmatch(path)
-    where, field = (named["path"], named["field"]) if named else (path, "")
+    where, field = _parted(path)
     try:
         return find(where), field
     except (OSError, ValueError, ImportError) as error:
         raise TestSetError(f"no test set at {path}: {error}") from None
+
+
+def _parted(path: str) -> tuple[str, str]:
+    named = None if os.path.lexists(path) else _FIELD.fullmatch(path)
+    return (named["path"], named["field"]) if named else (path, "")
 
 
 def _members(name: str, file: InputFile) -> Iterator[Member]:

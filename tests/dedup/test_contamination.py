@@ -81,6 +81,8 @@ def test_a_phrase_that_is_also_a_unit_is_none(tests: list[dict[str, str]], text:
 def test_a_unit_of_fewer_words_than_asked_for_is_not_looked_for(tests: list[dict[str, str]]) -> None:
     assert judged(tests, TITLE, min_words=9) == [FOUND]
     assert judged(tests, TITLE, min_words=10) == [None]
+    index = DecontaminateStep(tests=tests, min_words=10).index()
+    assert [index.units[unit].text for unit in index.short] == [TITLE]
 
 
 def test_a_sentence_of_a_long_unit_is_found_between_others(tests: list[dict[str, str]]) -> None:
@@ -179,10 +181,11 @@ def test_the_reports_of_the_tasks_add_up(tests: list[dict[str, str]], tmp_path: 
     assert [path.name for path in sorted(folder.iterdir())] == ["00000.json", "00001.json", "00002.json"]
     assert report(folder) == {
         "medline": {
-            "units": 1, "formulas": 0, "seen": 1, "hits": 3, "paragraphs": 3, "most_frequent": {"1.txt#1": 3},
+            "units": 1, "short": 0, "formulas": 0, "seen": 1, "hits": 3, "paragraphs": 3,
+            "most_frequent": {"1.txt#1": 3},
         },
         "cases": {
-            "units": 1, "formulas": 0, "seen": 1, "hits": 1, "paragraphs": 1,
+            "units": 1, "short": 0, "formulas": 0, "seen": 1, "hits": 1, "paragraphs": 1,
             "most_frequent": {"cases.jsonl#1.text": 1},
         },
     }  # fmt: skip
