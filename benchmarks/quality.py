@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-MEASURES = ["language", "ocr", "jats", "hal", "reflow", "wikipedia", "contamination", "near"]
+MEASURES = ["language", "ocr", "jats", "hal", "reflow", "wikipedia", "contamination", "near", "student"]
 
 
 def main() -> int:

@@ -1,0 +1,1 @@
+"""Students: small models that learn from annotations and label the whole corpus."""
