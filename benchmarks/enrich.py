@@ -210,11 +210,11 @@ def main() -> None:
                     found["ours"]["requests_per_s"] / found["aiohttp"]["requests_per_s"], 3
                 )  # type: ignore[assignment]
                 result["rounds"].append(found)
-                print(json.dumps(found))
+                print(json.dumps(found), flush=True)
             for size in given.sizes:
                 make(Path(source), size)
                 result["sizes"].append(run("ours", url, source, f"{folder}/size-{size}"))
-                print(json.dumps(result["sizes"][-1]))
+                print(json.dumps(result["sizes"][-1]), flush=True)
         if given.json:
             given.json.write_text(json.dumps(result, indent=2) + "\n")
     finally:

@@ -144,7 +144,7 @@ def enrich(
                 store=store,
                 retry=cast(Any, retry or ()),
                 overwrite=overwrite,
-                key=api_key(api_key_env),
+                key=api_key(api_key_env) or (api_key("VLLM_API_KEY") if options else ""),
                 meter=served.meter,
                 prices=report.Prices(hour=price_hour, tokens_in=price_in, tokens_out=price_out, gpus=gpus, grid=grid),
                 serving=served.told,

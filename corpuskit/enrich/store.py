@@ -8,7 +8,6 @@ was committed is there, and at most one interval is asked again. A store can ser
 
 from __future__ import annotations
 
-import mmap
 import os
 import platform
 import time
@@ -16,7 +15,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import orjson
@@ -167,7 +166,7 @@ class Store:
         #: The attempts in all, those replaced by a later one among them.
         self.attempts = len(found)
         self._index = found[last]
-        self._maps: dict[int, mmap.mmap] = {}
+        self._open: dict[int, BinaryIO] = {}
 
     def _scan(self, number: int, path: Path) -> NDArray[Any]:
         codes = {outcome.encode(): code for code, outcome in enumerate(OUTCOMES)}
@@ -208,10 +207,10 @@ class Store:
         """The attempt at a place."""
         line = self._index[place]
         number = int(line["file"])
-        if number not in self._maps:
-            with open(self.files[number], "rb") as file:
-                self._maps[number] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        told = orjson.loads(self._maps[number][line["at"] : line["at"] + line["size"]])
+        if number not in self._open:
+            # Not mapped: pages that were read would count as this process's memory.
+            self._open[number] = open(self.files[number], "rb", buffering=0)  # noqa: SIM115
+        told = orjson.loads(os.pread(self._open[number].fileno(), int(line["size"]), int(line["at"])))
         return Attempt(**told | {"tokens": tuple(told["tokens"])})
 
     @staticmethod
