@@ -99,11 +99,10 @@ class Figures:
         }
 
 
-def cost(figures: Figures, sessions: Sequence[dict[str, Any]], in_all: int, prices: Prices) -> dict[str, Any]:
+def cost(sessions: Sequence[dict[str, Any]], in_all: int, prices: Prices) -> dict[str, Any]:
     """Time, energy and money of all runs that asked these questions, and what the whole corpus would take.
 
     Args:
-        figures: of the table.
         sessions: of the store, one a process.
         in_all: paragraphs of the corpus, chosen or not.
         prices: with them.
@@ -116,6 +115,8 @@ def cost(figures: Figures, sessions: Sequence[dict[str, Any]], in_all: int, pric
     # Energy is known only if it is for every process.
     known = bool(sessions) and all(session["kwh"] is not None for session in sessions)
     kwh = sum(session["kwh"] for session in sessions) if known else None
+    # A server starts once, whatever it is asked.
+    starting = sum(session["kwh_before"] for session in sessions) if known else 0.0
     gpus = max((session["gpus"] for session in sessions), default=0) or prices.gpus
     gpu_hours = None if gpus is None else seconds * gpus / 3600
     money = None
@@ -144,7 +145,7 @@ def cost(figures: Figures, sessions: Sequence[dict[str, Any]], in_all: int, pric
             "paragraphs": in_all,
             "hours": round(seconds * share / 3600, 3),
             "gpu_hours": None if gpu_hours is None else round(gpu_hours * share, 3),
-            "energy_kwh": None if kwh is None else round(kwh * share, 4),
+            "energy_kwh": None if kwh is None else round((kwh - starting) * share + starting, 4),
             "cost": None if money is None else round(money * share, 2),
         },
     }

@@ -147,7 +147,7 @@ def enrich(
                     "selection": selection.model_dump(mode="json"),
                 },
                 **figures.told(),
-                **report.cost(figures, _sessions(folder, questions.name), total, prices or report.Prices()),
+                **report.cost(_sessions(folder, questions.name), total, prices or report.Prices()),
                 "store": {"path": str(folder), "attempts": found.attempts, "damaged_lines": found.damaged},
                 "versions": {"corpuskit-fr": runs.versions()["corpuskit-fr"]}
                 | ({"server": serving} if serving else {}),
@@ -215,6 +215,11 @@ class _Session:
     outcomes: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     begun: float = field(default_factory=time.monotonic)
+    #: Energy that was used before the first question, in kWh.
+    before: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.before = self.meter.read().kwh or 0.0
 
     def count(self, attempt: Attempt) -> None:
         self.outcomes[attempt.outcome] += 1
@@ -231,6 +236,7 @@ class _Session:
             "tokens": dict(self.tokens),
             "gpus": self.meter.gpus,
             "kwh": energy.kwh,
+            "kwh_before": self.before,
             "energy": energy.how,
         }
 
