@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 $(VENV)/core: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "corpuskit needs Python 3.11 or later: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[enrich]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[enrich,report]'
 	touch $@
 
 $(VENV)/dev: $(VENV)/core
@@ -21,6 +21,9 @@ demo: $(VENV)/core
 ifeq ($(shell uname),Linux)
 	@$(MAKE) --no-print-directory demo-model
 	$(BIN)/corpuskit enrich demo-corpus --prompt biomed-enriched-fr --serve demo --min-words 30 --share 0.25 --output demo-labels
+	$(BIN)/corpuskit report demo-corpus --annotations demo-labels --output demo-report.html
+else
+	$(BIN)/corpuskit report demo-corpus --output demo-report.html
 endif
 
 # The real vLLM on the CPU with a tiny model, 3 GB in ~/.cache/corpuskit; does nothing where it is installed.
@@ -37,4 +40,4 @@ test: lint $(if $(CORPUSKIT_DEMO_SERVER),demo-model)
 	$(BIN)/pytest -n auto --dist loadgroup
 
 clean:
-	rm -rf $(VENV) demo-corpus demo-labels .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo-corpus demo-labels demo-report.html .mypy_cache .pytest_cache .ruff_cache
