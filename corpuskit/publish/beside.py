@@ -1,0 +1,136 @@
+"""Annotations beside the paragraphs that they are of.
+
+What corpuskit writes about paragraphs is in their order, a row for each or for some: the two are read in step, and
+neither is held. Annotations in another order, such as people's sheets, are brought into it first (on disk).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpuskit.enrich.annotations import read
+from corpuskit.paragraphs import read as paragraphs
+
+#: Columns of an annotation table that are of the paragraph, or of how it was asked.
+_NOT_ANSWERS = {"id", "article_id", "source", "text", "detail", "sampling_weight"}
+_ROWS = 20_000
+
+
+class BesideError(Exception):
+    """Annotations that cannot stand beside the paragraphs; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """One annotation table of a publication, in the order of the paragraphs."""
+
+    name: str
+    files: list[Path]
+    #: The name in the data set of each column that goes there.
+    columns: dict[str, str]
+    #: Rows of the table, and those of paragraphs that are published.
+    rows: int
+    found: int
+
+
+def beside(corpus: Path, folder: Path, name: str, prefix: str, taken: set[str], work: Path) -> Beside:
+    """Open annotations of a corpus.
+
+    Args:
+        corpus: see :func:`corpuskit.paragraphs.read.files`.
+        folder: of the annotations.
+        name: what the publication calls them.
+        prefix: before the names of their columns.
+        taken: names of columns that are there already.
+        work: folder for a copy in the right order, where it is needed.
+
+    Raises:
+        BesideError: a column is there already, or not one paragraph of the corpus was annotated.
+        corpuskit.enrich.annotations.AnnotationsError: there are none.
+    """
+    told = read(folder)
+    columns = {column: f"{prefix}{column}" for column in told.dataset.schema.names if column not in _NOT_ANSWERS}
+    if clash := next((one for one in columns.values() if one in taken), None):
+        raise BesideError(
+            f"{folder}: there is a column {clash!r} already; give these annotations a name, which then stands before "
+            f"their columns: --annotations NAME={folder}"
+        )
+    files = [Path(path) for path in told.dataset.files]
+    rows = told.dataset.count_rows()
+    found = sum(len(table) - table["id"].null_count for table in join(_ids(corpus), files, {"id": "id"}))
+    if found != rows:
+        files, found = _ordered(corpus, files, work / f"{name}.parquet")
+    if not found:
+        raise BesideError(f"{folder}: none of its {rows:,} paragraphs is in {corpus}; is it another corpus's?")
+    return Beside(name, files, columns, rows, found)
+
+
+def _ids(corpus: Path) -> Iterator[pa.Table]:
+    return (pa.Table.from_batches([batch]) for batch in paragraphs.batches(corpus, ["id"], _ROWS))
+
+
+def _ordered(corpus: Path, files: list[Path], target: Path) -> tuple[list[Path], int]:
+    """The annotations of paragraphs that are there, in their order, the first of each."""
+    with duckdb.connect(config={"memory_limit": "400MB", "temp_directory": str(target.parent)}) as db:
+        db.execute("SET enable_progress_bar = false")
+        (number,) = db.execute(
+            f"""
+            COPY (
+              SELECT a.* FROM (SELECT DISTINCT ON (id) * FROM read_parquet({_listed(files)})) a
+              JOIN (SELECT id, min((filename, file_row_number)) AS place FROM
+                    read_parquet({_listed(paragraphs.files(corpus))}, filename = true, file_row_number = true)
+                    GROUP BY id) p USING (id)
+              ORDER BY place
+            ) TO '{_quoted(target)}' (COMPRESSION zstd)
+            """
+        ).fetchall()[0]
+    return [target], int(number)
+
+
+def join(rows: Iterable[pa.Table], files: list[Path], columns: dict[str, str]) -> Iterator[pa.Table]:
+    """Columns of annotations for each table of paragraphs, null where there are none.
+
+    Args:
+        rows: with `id`, in order.
+        files: of annotations, in the same order.
+        columns: those wanted, with their new names.
+    """
+    wanted = list(dict.fromkeys(["id", *columns]))
+    coming = (
+        pa.Table.from_batches([batch]).combine_chunks()
+        for file in files
+        for batch in pq.ParquetFile(file).iter_batches(_ROWS, columns=wanted)
+        if batch.num_rows
+    )
+    schema = pa.schema([pq.read_schema(files[0]).field(name) for name in wanted])
+    held = next(coming, None)
+    ended = held is None
+    held = schema.empty_table() if held is None else held.cast(schema)
+    for table in rows:
+        ids = table["id"].combine_chunks()
+        # While the last one that is held is of this table, the next may be as well.
+        while not ended and (not len(held) or pc.index(ids, held["id"][-1]).as_py() >= 0):
+            more = next(coming, None)
+            ended = more is None
+            if more is not None:
+                held = pa.concat_tables([held, more.cast(schema)])
+        places = pc.index_in(ids, value_set=held["id"].combine_chunks())
+        yield held.take(places).select(list(columns)).rename_columns(list(columns.values()))
+        last = pc.max(places).as_py()
+        if last is not None:
+            held = held.slice(last + 1)
+
+
+def _listed(paths: Iterable[Path]) -> str:
+    return "[" + ", ".join(f"'{_quoted(path)}'" for path in paths) + "]"
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

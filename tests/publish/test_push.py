@@ -1,0 +1,126 @@
+"""Pushing to a stand-in of the Hub that fails on demand."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hub import TOKEN, Hub, serving
+from typer.testing import CliRunner
+
+from corpuskit.cli import app
+from corpuskit.cli import publish as _commands  # noqa: F401  (registers the commands)
+from corpuskit.publish.dataset import Publication, publish
+from corpuskit.publish.push import PushError, push
+from corpuskit.publish.splits import Shares
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with serving() as found:
+        monkeypatch.setenv("HF_ENDPOINT", found.url)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", found.url)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        # The stand-in knows the older way of uploading only; the client waits between its tries.
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr("time.sleep", lambda _: None)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def folder(corpus: Path, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    told = Publication(name="Corpus", shares=Shares(70.0, 15.0, 15.0))
+    return publish(corpus, tmp_path_factory.mktemp("out") / "published", told, samples={"twice": sample}).output
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_revision_is_the_folder(hub: Hub, folder: Path) -> None:
+    done = push(folder, "lab/corpus")
+    assert hub.revisions[1:] == [content(folder) | {".gitattributes": b""}]
+    assert done.commit == hub.head
+    assert hub.private
+    assert hub.tokens == {f"Bearer {TOKEN}"}
+
+
+def test_an_interrupted_push_resumes_and_no_half_revision_is_ever_there(hub: Hub, folder: Path) -> None:
+    before = list(hub.revisions)
+    hub.cut_after = 3
+    with pytest.raises(PushError, match=r"while uploading: .*\nNothing was published. The same command goes on"):
+        push(folder, "lab/corpus")
+    assert hub.revisions == before
+    assert sum(hub.uploads.values()) == 3
+    hub.cut_after, hub.refusals = None, [503]
+    with pytest.raises(PushError, match=r"while committing: .*503"):
+        push(folder, "lab/corpus")
+    assert hub.revisions == before
+    push(folder, "lab/corpus")
+    assert hub.revisions[1:] == [content(folder) | {".gitattributes": b""}]
+    assert set(hub.uploads.values()) == {1}
+
+
+def test_what_is_no_longer_in_the_folder_is_not_in_the_revision(
+    hub: Hub, folder: Path, corpus: Path, tmp_path: Path
+) -> None:
+    push(folder, "lab/corpus")
+    less = publish(corpus, tmp_path / "less", Publication(name="Corpus", shares=Shares(70.0, 15.0, 15.0))).output
+    push(less, "lab/corpus")
+    assert hub.revisions[-1] == content(less) | {".gitattributes": b""}
+
+
+@pytest.mark.parametrize("how", ["changed", "gone", "unfinished"])
+def test_a_folder_that_is_not_whole_is_not_pushed(hub: Hub, folder: Path, tmp_path: Path, how: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    file = next((copy / "data" / "paragraphs").glob("train-*.parquet"))
+    if how == "changed":
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    elif how == "gone":
+        file.unlink()
+    else:
+        (copy / "manifest.json").unlink()
+    with pytest.raises(PushError, match=r"is not as it was written|is gone|is no published data set"):
+        push(copy, "lab/corpus")
+    assert len(hub.revisions) == 1
+    assert not hub.uploads
+
+
+def test_without_a_token_nothing_is_sent_and_it_is_said_where_it_belongs(
+    hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(PushError, match="no token: set HF_TOKEN"):
+        push(folder, "lab/corpus")
+    assert not hub.tokens
+
+
+def test_the_commands_publish_push_and_refill(
+    hub: Hub, corpus: Path, sample: Path, labels: Path, tmp_path: Path
+) -> None:
+    runner, output = CliRunner(), str(tmp_path / "out")
+    arguments = ["publish", str(corpus), "--sample", f"two={sample}", "--annotations", f"m={labels}", "--name", "C",
+                 "--splits", "80/10/10", "--contact", "x@lab.example", "--output", output]  # fmt: skip
+    done = runner.invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "36 paragraphs are published without text: no licence stated." in done.output
+    assert not hub.tokens
+    hub.refusals = [503]
+    failed = runner.invoke(app, [*arguments, "--push", "lab/corpus"])
+    assert failed.exit_code == 1
+    assert "Nothing was published" in failed.output
+    done = runner.invoke(app, [*arguments, "--push", "lab/corpus"])
+    assert done.exit_code == 0, done.output
+    # What was looked at before is what was pushed, but for the card, which knows now where it is.
+    assert 'load_dataset("lab/corpus", "paragraphs"' in hub.revisions[-1]["README.md"].decode()
+    assert TOKEN not in done.output + failed.output
+    assert not [path for path, body in hub.revisions[-1].items() if TOKEN.encode() in body]
+    refilled = runner.invoke(app, ["refill", output, "--from", str(corpus), "--output", str(tmp_path / "full")])
+    assert refilled.exit_code == 0, refilled.output
+    assert "216 texts refilled, 0 missing, 0 mismatched" in refilled.output
+    wrong = runner.invoke(app, ["publish", str(corpus), "--licence", "hal", "--output", str(tmp_path / "x")])
+    assert wrong.exit_code == 1
+    assert "expected NAME=PATH" in wrong.output
