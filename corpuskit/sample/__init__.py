@@ -1,0 +1,1 @@
+"""Sampling: a recipe turns an annotated corpus into a data set to train on."""
