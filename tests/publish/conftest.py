@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from corpora import annotate, article, write_corpus, write_sample
+from publish_corpora import annotate, article, write_corpus, write_sample
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from corpora import PROMPT, article, write_corpus
 from hub import Hub, serving
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from publish_corpora import PROMPT, article, write_corpus
 
 from corpuskit.enrich.annotations import Annotation, tables, write
 from corpuskit.publish import card

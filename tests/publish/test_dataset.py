@@ -13,9 +13,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpora import annotate, article, write_corpus, write_sample
 from hypothesis import given
 from hypothesis import strategies as st
+from publish_corpora import annotate, article, write_corpus, write_sample
 
 from corpuskit.publish.dataset import Publication, Published, PublishError, hashes, publish
 from corpuskit.publish.splits import Shares

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpora import article, write_corpus
 from hypothesis import given
 from hypothesis import strategies as st
+from publish_corpora import article, write_corpus
 
 from corpuskit.clean.tokens import Tokens
 from corpuskit.dedup import near

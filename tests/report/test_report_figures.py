@@ -6,11 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import corpora
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import report_corpora as corpora
 from hypothesis import given
 from hypothesis import strategies as st
 

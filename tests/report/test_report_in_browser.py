@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import corpora
 import pytest
+import report_corpora as corpora
 
 from corpuskit.report.run import report
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import corpora
 import lxml.html
 import pytest
+import report_corpora as corpora
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
