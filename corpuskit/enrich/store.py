@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -68,7 +69,9 @@ class Writer:
         self.session: dict[str, Any] = {}
         self._waiting: list[bytes] = []
         self._due = time.monotonic() + interval
-        name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        # The order of the names is that of time: of two attempts the latest is the one in the later file.
+        began = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+        name = f"{began}-{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.path = folder / f"{name}.jsonl"
