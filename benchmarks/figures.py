@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +20,21 @@ class Figure:
     @property
     def reached(self) -> bool:
         return self.at_least is None or self.value >= self.at_least
+
+    @property
+    def threshold(self) -> str:
+        """What it has to reach, "" where that is nothing."""
+        return "" if self.at_least is None else f"{self.at_least:g}"
+
+    @property
+    def verdict(self) -> str:
+        """Whether it does, in a word."""
+        return "" if self.at_least is None else "ok" if self.reached else "MISSED"
+
+
+def conclude(figures: Sequence[Figure], path: Path | None) -> int:
+    """Write the figures as JSON, if asked; the exit status: 1 where one misses its threshold."""
+    if path:
+        content = [asdict(figure) for figure in figures]
+        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return 0 if all(figure.reached for figure in figures) else 1

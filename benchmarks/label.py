@@ -8,8 +8,6 @@ of the processor, as others may be at work on the machine; those on the clock ar
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import os
 import statistics
 import sys
@@ -21,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from figures import Figure
+from figures import Figure, conclude
 from gold_student import by_source, prompt_of, types
 from rich.console import Console
 from rich.table import Table
@@ -111,14 +109,9 @@ def main() -> int:
     ]
     table = Table("figure", "value", "at least", "", "note")
     for figure in figures:
-        threshold = "" if figure.at_least is None else f"{figure.at_least:g}"
-        verdict = "" if figure.at_least is None else "ok" if figure.reached else "MISSED"
-        table.add_row(figure.name, f"{figure.value:,.2f}", threshold, verdict, figure.note)
+        table.add_row(figure.name, f"{figure.value:,.2f}", figure.threshold, figure.verdict, figure.note)
     Console(width=None if sys.stdout.isatty() else 160).print(table)
-    if given.json:
-        content = [dataclasses.asdict(figure) for figure in figures]
-        given.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 0 if all(figure.reached for figure in figures) else 1
+    return conclude(figures, given.json)
 
 
 if __name__ == "__main__":

@@ -32,10 +32,8 @@ def main() -> int:
     found, missed = [], 0
     for what in given.only or MEASURES:
         for figure in importlib.import_module(f"gold_{what}").measure(given.real_data):
-            threshold = "" if figure.at_least is None else f"{figure.at_least:g}"
-            verdict = "" if figure.at_least is None else "ok" if figure.reached else "MISSED"
             missed += not figure.reached
-            table.add_row(what, figure.name, f"{figure.value:.4f}", threshold, verdict, figure.note)
+            table.add_row(what, figure.name, f"{figure.value:.4f}", figure.threshold, figure.verdict, figure.note)
             found.append({"what": what} | dataclasses.asdict(figure))
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     if given.json:

@@ -7,8 +7,6 @@ of the ratios is what counts (above 1: ours is faster).
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import os
 import re
 import statistics
@@ -19,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mwparserfromhell
-from figures import Figure
+from figures import Figure, conclude
 from lxml import etree
 from rich.console import Console
 from rich.table import Table
@@ -158,15 +156,12 @@ def main() -> int:
                 f"{size / ours:.1f}",
                 f"{size / theirs:.1f}",
                 f"{faster:.2f}",
-                "" if at_least is None else f"{at_least:g}",
-                "" if at_least is None else "ok" if figure.reached else "MISSED",
+                figure.threshold,
+                figure.verdict,
                 told,
             )
     Console(width=None if sys.stdout.isatty() else 140).print(table)
-    if given.json:
-        found = [dataclasses.asdict(figure) for figure in figures]
-        given.json.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 0 if all(figure.reached for figure in figures) else 1
+    return conclude(figures, given.json)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,6 @@ from corpuskit.dedup.contamination import DecontaminateStep
 from corpuskit.dedup.parts import PartWriter
 from corpuskit.dedup.testsets import TestSetError
 from corpuskit.executors import Execution, release, run_tasks
-from corpuskit.files import InputFile
 from corpuskit.paragraphs import collate
 from corpuskit.paragraphs.funnel import funnel
 from corpuskit.plan import Plan, PlanError, Slice, plan
@@ -384,11 +383,10 @@ def _gather_quarantine(work: Path, output: Path) -> None:
 
 def _outputs(folder: Path) -> list[dict[str, Any]]:
     """Name, size and checksum of the files of a finished build, and the rows of its tables."""
-    found = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        told = runs.describe(InputFile(str(path), str(path.relative_to(folder)), path.stat().st_size))
-        rows = {"rows": pq.read_metadata(path).num_rows} if path.suffix == ".parquet" else {}
-        found.append(told | rows)
+    found = runs.describe_folder(folder)
+    for told in found:
+        if told["name"].endswith(".parquet"):
+            told["rows"] = pq.read_metadata(folder / told["name"]).num_rows
     return found
 
 

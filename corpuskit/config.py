@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -31,7 +30,7 @@ from corpuskit.dedup.near import NearOptions
 from corpuskit.sources import READERS
 from corpuskit.sources.base import SourceOptions, SourceReader
 from corpuskit.sources.sample import SampleOptions
-from corpuskit.steps import StepOptions
+from corpuskit.steps import StepOptions, no_such_option
 
 
 class ConfigError(Exception):
@@ -204,10 +203,7 @@ def explain(problem: Any, content: Any) -> str:
     """One line for a person: the field, what is wrong with it, how to mend it."""
     location = list(problem["loc"])
     if problem["type"] == "extra_forbidden":
-        known = _fields_at(location[:-1], content)
-        near = difflib.get_close_matches(str(location[-1]), known, n=1)
-        mend = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
-        return f"{_dotted(location)}: no such option; {mend}"
+        return f"{_dotted(location)}: {no_such_option(str(location[-1]), _fields_at(location[:-1], content))}"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{_dotted(location)}: missing; add it"

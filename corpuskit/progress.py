@@ -6,15 +6,15 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 Log = Literal["auto", "rich", "json", "quiet"]
 
@@ -62,11 +62,55 @@ def total(folder: Path) -> Count:
 
 @contextmanager
 def watch(folder: Path, size: int, log: Log, console: Console, every: float = 10.0) -> Iterator[None]:
-    """Show the progress of the tasks that report to ``folder`` while the block runs.
+    """Show the progress of the tasks that report to ``folder`` while the block runs, see :func:`follow`.
 
     Args:
         folder: where they report.
         size: bytes to read in all.
+        log: as there.
+        console: where the bar is drawn.
+        every: seconds between two JSON lines.
+    """
+
+    def shown(seconds: float) -> tuple[int, str]:
+        count = total(folder)
+        rate = count.bytes / seconds / 1e6
+        return min(count.bytes, size), f"{count.articles:,} articles, {count.paragraphs:,} paragraphs, {rate:.1f} MB/s"
+
+    def line(seconds: float) -> dict[str, Any]:
+        count = total(folder)
+        rate = count.bytes / seconds
+        return asdict(count) | {
+            "event": "progress",
+            "seconds": round(seconds, 1),
+            "bytes_total": size,
+            "bytes_per_second": round(rate),
+            "seconds_left": round(max(0, size - count.bytes) / rate, 1) if rate else None,
+        }
+
+    with follow("reading", TaskProgressColumn(), size or None, shown, line, log, console, every):
+        yield
+
+
+@contextmanager
+def follow(
+    name: str,
+    column: ProgressColumn,
+    size: int | None,
+    shown: Callable[[float], tuple[int, str]],
+    line: Callable[[float], dict[str, Any]],
+    log: Log,
+    console: Console,
+    every: float = 10.0,
+) -> Iterator[None]:
+    """Show the progress of what goes on elsewhere while the block runs.
+
+    Args:
+        name: of what goes on.
+        column: of the bar, how far it is.
+        size: what there is to do in all, None where that is not known.
+        shown: from the seconds so far, how much is done, and what else to show beside the bar.
+        line: from the seconds so far, what a JSON line says.
         log: "rich" draws a bar, "json" prints a line every ``every`` seconds, "quiet" nothing;
             "auto" is a bar on a terminal and nothing elsewhere.
         console: where the bar is drawn.
@@ -74,9 +118,26 @@ def watch(folder: Path, size: int, log: Log, console: Console, every: float = 10
     """
     if log == "auto":
         log = "rich" if console.is_terminal else "quiet"
-    stop = threading.Event()
-    follow = {"rich": _draw, "json": _print}.get(log)
-    thread = threading.Thread(target=follow, args=(folder, size, stop, console, every), daemon=True) if follow else None
+    stop, start = threading.Event(), time.monotonic()
+
+    def seconds() -> float:
+        return max(time.monotonic() - start, 1e-3)
+
+    def draw() -> None:
+        told = TextColumn("{task.fields[told]}")
+        columns = (TextColumn(name), BarColumn(), column, told, TimeRemainingColumn(compact=True))
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task(name, total=size, told="")
+            while not stop.wait(0.3):
+                done, beside = shown(seconds())
+                progress.update(task, completed=done, told=beside)
+
+    def write() -> None:
+        while not stop.wait(every):
+            sys.stderr.write(orjson.dumps(line(seconds())).decode() + "\n")
+
+    showing = {"rich": draw, "json": write}.get(log)
+    thread = threading.Thread(target=showing, daemon=True) if showing else None
     if thread:
         thread.start()
     try:
@@ -99,36 +160,3 @@ def stage(name: str, log: Log, console: Console) -> Iterator[None]:
         if log == "json":
             line = {"event": "stage", "stage": name, "seconds": round(time.monotonic() - start, 1)}
             sys.stderr.write(orjson.dumps(line).decode() + "\n")
-
-
-def _draw(folder: Path, size: int, stop: threading.Event, console: Console, every: float) -> None:
-    columns = (
-        TextColumn("reading"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[told]}"),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("read", total=size or None, told="")
-        start = time.monotonic()
-        while not stop.wait(0.3):
-            count = total(folder)
-            rate = count.bytes / max(time.monotonic() - start, 1e-3) / 1e6
-            told = f"{count.articles:,} articles, {count.paragraphs:,} paragraphs, {rate:.1f} MB/s"
-            progress.update(task, completed=min(count.bytes, size), told=told)
-
-
-def _print(folder: Path, size: int, stop: threading.Event, console: Console, every: float) -> None:
-    start = time.monotonic()
-    while not stop.wait(every):
-        count, seconds = total(folder), time.monotonic() - start
-        rate = count.bytes / seconds
-        line = asdict(count) | {
-            "event": "progress",
-            "seconds": round(seconds, 1),
-            "bytes_total": size,
-            "bytes_per_second": round(rate),
-            "seconds_left": round(max(0, size - count.bytes) / rate, 1) if rate else None,
-        }
-        sys.stderr.write(orjson.dumps(line).decode() + "\n")

@@ -15,7 +15,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -69,6 +69,19 @@ def describe_all(files: Sequence[InputFile]) -> list[dict[str, Any]]:
         return list(pool.map(describe, files))
 
 
+def describe_folder(folder: Path, *left_out: str) -> list[dict[str, Any]]:
+    """:func:`describe` for each file in a folder and below it, by its path there.
+
+    Args:
+        folder: with the files.
+        left_out: names of files at its top that are not among them.
+    """
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return describe_all(
+        [InputFile(str(path), name, path.stat().st_size) for name, path in files.items() if name not in left_out]
+    )
+
+
 def fingerprint(*decisive: Any) -> str:
     """The SHA-256 of values that JSON can hold, whatever the order of their keys."""
     return hashlib.sha256(orjson.dumps(decisive, option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -91,6 +104,30 @@ class RunError(Exception):
 
 
 @contextmanager
+def locked(path: Path, taken: Callable[[], str]) -> Iterator[None]:
+    """Hold a lock that only one process can hold.
+
+    Args:
+        path: its file, made if need be.
+        taken: what to say where another process holds it.
+
+    Raises:
+        RunError: another process holds it.
+        OSError: the file cannot be written.
+    """
+    with open(path, "a+b") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(taken()) from None
+        except OSError as error:
+            # Some network file systems have no locks; then there is only the user's care.
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+        yield
+
+
+@contextmanager
 def working(output: Path, fingerprint: str) -> Iterator[Path]:
     """Hold the ``.work`` folder of a run: what an earlier try of this very run left is in it, nothing of another.
 
@@ -100,15 +137,7 @@ def working(output: Path, fingerprint: str) -> Iterator[Path]:
     """
     work = output / WORK
     work.mkdir(parents=True, exist_ok=True)
-    with open(work / "lock", "a+b") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"another run is writing {output} ({_holder(work)}): wait for it, or stop it") from None
-        except OSError as error:
-            # Some network file systems have no locks; then there is only the user's care.
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
+    with locked(work / "lock", lambda: f"another run is writing {output} ({_holder(work)}): wait for it, or stop it"):
         if unfinished(output) != fingerprint:
             # Its name goes first: what is half removed must not be taken for a run to go on with.
             (work / "run.json").unlink(missing_ok=True)
@@ -170,6 +199,23 @@ def tidy(output: Path, fingerprint: str) -> None:
     if (output / WORK).exists() and unfinished(output) in (None, fingerprint):
         with suppress(OSError), working(output, fingerprint) as work:  # a finished data set may be read-only
             shutil.rmtree(work)
+
+
+def done_before(output: Path, fingerprint: str, overwrite: bool) -> dict[str, Any] | None:
+    """The manifest of this very run where a folder holds it, finished; None where it is to be done.
+
+    Raises:
+        RunError: the folder holds another run that is not to be replaced, or something else.
+    """
+    finished = read_manifest(output)
+    if finished is not None and not overwrite:
+        if finished["fingerprint"] != fingerprint:
+            raise RunError(f"{output} holds another run: choose another folder, or replace it with --overwrite")
+        tidy(output, fingerprint)
+        return finished
+    if finished is None and output.exists() and not (output / WORK).exists() and any(output.iterdir()):
+        raise RunError(f"{output} holds something else: choose another folder")
+    return None
 
 
 def now() -> str:

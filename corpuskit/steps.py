@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import difflib
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, ClassVar, cast
 
 from datatrove.data import Document, DocumentsPipeline
@@ -18,6 +19,13 @@ class StepOptions(BaseModel):
     """Settings of a reader or a step: validated, closed, printable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def no_such_option(name: str, known: Collection[str]) -> str:
+    """What to say of an option that is not one of those that are known."""
+    near = difflib.get_close_matches(name, known, n=1)
+    mend = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+    return f"no such option; {mend}"
 
 
 def to_document(item: Article | Quarantined) -> Document:

@@ -103,3 +103,29 @@ def test_differences_name_the_place() -> None:
     left = {"a": 1, "b": [{"c": 1}], "d": [1, 2]}
     right = {"b": [{"c": 2}, {"c": 3}], "d": [1, 2], "e": None}
     assert list(runs.differences(left, right)) == [("a", 1, None), ("b[0].c", 1, 2), ("b[1]", None, {"c": 3})]
+
+
+def test_a_finished_run_is_left_alone_and_tidied_up_and_another_is_not_replaced(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "corpus", fingerprint="a" * 64)
+    with runs.working(folder, "a" * 64) as work:  # killed after its last file
+        (work / "left").write_text("x")
+    found = runs.done_before(folder, "a" * 64, overwrite=False)
+    assert found is not None
+    assert found["fingerprint"] == "a" * 64
+    assert not (folder / runs.WORK).exists()
+    assert runs.done_before(folder, "a" * 64, overwrite=True) is None
+    assert runs.done_before(tmp_path / "absent", "a" * 64, overwrite=False) is None
+    with pytest.raises(runs.RunError, match="holds another run: choose another folder, or replace it with --overwrite"):
+        runs.done_before(folder, "b" * 64, overwrite=False)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("x")
+    with pytest.raises(runs.RunError, match="holds something else"):
+        runs.done_before(tmp_path / "other", "a" * 64, overwrite=True)
+
+
+def test_the_files_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("in/b", "a", "manifest.json"):
+        (tmp_path / name).write_text(name)
+    told = runs.describe_folder(tmp_path, "manifest.json")
+    assert [(one["name"], one["bytes"]) for one in told] == [("a", 1), ("in/b", 4)]

@@ -24,6 +24,8 @@ from corpuskit.cli.common import (
     app,
     execution_of,
     fail,
+    interrupted,
+    log_kind,
     named,
     short,
 )
@@ -86,9 +88,7 @@ def build(
     except (BuildError, ConfigError, PlanError, ProfileError, TaskFailed) as error:
         raise fail(str(error)) from None
     except KeyboardInterrupt:
-        message = f"interrupted; what was finished is kept in {output}/.work: the same command goes on from there"
-        Console(stderr=True).print(message, highlight=False, soft_wrap=True)
-        raise typer.Exit(130) from None
+        raise interrupted(f"what was finished is kept in {output}/.work") from None
 
 
 @app.command()
@@ -168,11 +168,7 @@ def _source(text: str) -> dict[str, str]:
 def _run(settings: BuildConfig, output: Path, execution: Execution, limit: int, overwrite: bool, log: str) -> Run:
     from corpuskit.build import build as run_build
 
-    if log not in ("auto", "rich", "json", "quiet"):
-        from corpuskit.config import ConfigError
-
-        raise ConfigError(f"--log {log}: expected auto, rich, json or quiet")
-    return run_build(settings, output, limit=limit, overwrite=overwrite, log=log, execution=execution)  # type: ignore[arg-type]
+    return run_build(settings, output, limit=limit, overwrite=overwrite, log=log_kind(log), execution=execution)
 
 
 def _show_plan(planned: Plan) -> None:
@@ -217,9 +213,12 @@ def _show_paragraphs(output: Path, number: int = 4) -> None:
     """A few paragraphs of the demo, one a source."""
     import duckdb
 
+    from corpuskit.paragraphs.read import files
+    from corpuskit.sql import parquet
+
     rows = duckdb.sql(
         f"""
-        SELECT source, section, path, language, words, ocr_noise, text, id FROM '{output}/paragraphs/*.parquet'
+        SELECT source, section, path, language, words, ocr_noise, text, id FROM {parquet(files(output))}
         WHERE kind = 'body' AND words BETWEEN 40 AND 110
         QUALIFY row_number() OVER (PARTITION BY source ORDER BY hash(id)) = 1
         ORDER BY source LIMIT {number}

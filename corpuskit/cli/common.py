@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.markup import escape
 if TYPE_CHECKING:
     from corpuskit.enrich.prompts import Prompt
     from corpuskit.executors import Execution
+    from corpuskit.progress import Log as LogKind
 
 app = typer.Typer(
     name="corpuskit",
@@ -48,6 +49,22 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace another bu
 PromptName = Annotated[
     str, typer.Argument(metavar="PROMPT", help="Name of a prompt that comes with corpuskit, or a file.")
 ]
+
+
+def interrupted(kept: str) -> typer.Exit:
+    """The end of a command after Ctrl-C; ``kept`` says what is still there, and where."""
+    message = f"interrupted; {kept}: the same command goes on from there"
+    Console(stderr=True).print(message, highlight=False, soft_wrap=True)
+    return typer.Exit(130)
+
+
+def log_kind(log: str) -> LogKind:
+    """The ``--log`` that was given, if it is one."""
+    from corpuskit.progress import Log
+
+    if log not in get_args(Log):
+        raise fail(f"--log {log}: expected auto, rich, json or quiet")
+    return cast("LogKind", log)
 
 
 def short(value: Any) -> str:

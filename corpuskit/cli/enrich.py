@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from corpuskit.cli.common import Log, Output, Overwrite, app, fail, prompt_named
+from corpuskit.cli.common import Log, Output, Overwrite, app, fail, interrupted, log_kind, prompt_named
 from corpuskit.cli.serving import (
     DEMO,
     Api,
@@ -110,8 +110,7 @@ def enrich(
         raise fail("give either --endpoint URL (repeatable) or --serve MODEL")
     if wrong := [one for one in retry or () if one not in ("invalid", "truncated", "refused", "error")]:
         raise fail(f"--retry {wrong[0]}: expected invalid, truncated, refused or error")
-    if log not in ("auto", "rich", "json", "quiet"):
-        raise fail(f"--log {log}: expected auto, rich, json or quiet")
+    log = log_kind(log)
     try:
         extra = json.loads(body) if body else {}
     except json.JSONDecodeError as error:
@@ -149,14 +148,13 @@ def enrich(
                 prices=report.Prices(hour=price_hour, tokens_in=price_in, tokens_out=price_out, gpus=gpus, grid=grid),
                 serving=served.told,
                 check=served.check,
-                log=cast(Any, log),
+                log=log,
                 console=console,
             )
     except (EnrichError, ServerError, ValueError) as error:
         raise fail(str(error)) from None
     except (Interrupted, KeyboardInterrupt):
-        console.print(f"interrupted; the answers are kept in {store or output / 'store'}: the same command goes on")
-        raise typer.Exit(130) from None
+        raise interrupted(f"the answers are kept in {store or output / 'store'}") from None
     if log == "json":
         line = {"event": "done", "output": str(output), "outcomes": done.report["outcomes"]}
         sys.stderr.write(json.dumps(line) + "\n")

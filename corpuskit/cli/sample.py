@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from corpuskit.cli.common import Executor, Output, Profile, RayAddress, Workers, app, execution_of, fail
+from corpuskit.cli.common import Executor, Output, Profile, RayAddress, Workers, app, execution_of, fail, interrupted
 
 if TYPE_CHECKING:
     from corpuskit.sample.run import Sampled
@@ -58,9 +58,7 @@ def sample(
     except (AnnotationsError, ConfigError, ParagraphsError, ProfileError, recipes.SampleError, TaskFailed) as error:
         raise fail(str(error)) from None
     except KeyboardInterrupt:
-        message = f"interrupted; what was finished is kept in {output}/.work: the same command goes on from there"
-        Console(stderr=True).print(message, highlight=False, soft_wrap=True)
-        raise typer.Exit(130) from None
+        raise interrupted(f"what was finished is kept in {output}/.work") from None
     _show(done)
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from corpuskit.cli.common import Executor, Output, Profile, RayAddress, Workers, app, execution_of, fail
+from corpuskit.cli.common import Executor, Output, Profile, RayAddress, Workers, app, execution_of, fail, interrupted
 
 if TYPE_CHECKING:
     from corpuskit.student.distil import Report
@@ -146,9 +146,7 @@ def label(
     except (ConfigError, ParagraphsError, ProfileError, StudentError, TaskFailed) as error:
         raise fail(str(error)) from None
     except KeyboardInterrupt:
-        message = f"interrupted; what was finished is kept in {output}/.work: the same command goes on from there"
-        Console(stderr=True).print(message, highlight=False, soft_wrap=True)
-        raise typer.Exit(130) from None
+        raise interrupted(f"what was finished is kept in {output}/.work") from None
     _show_labels(done)
 
 

@@ -2,7 +2,7 @@
 
 Every figure is a function of sums over paragraphs (a confusion matrix, a matrix of coincidences, moments), and these
 are sums over articles. A resample of the bootstrap is then a weighted sum, and all resamples are computed at once:
-the functions below take any number of matrices, along the leading axes.
+the measures take any number of matrices, along the leading axes.
 """
 
 from __future__ import annotations
@@ -21,107 +21,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpuskit.enrich.annotations import Annotations, read
+from corpuskit.enrich.measures import (
+    NO_VARIANCE,
+    Floats,
+    accuracy,
+    alpha,
+    correlation,
+    distance,
+    kappa,
+    macro_f1,
+    mean_error,
+    ordinal,
+    pearson,
+    precision_recall_f1,
+    ratio,
+    spearman,
+)
 from corpuskit.enrich.prompts import AnyField, FlagField, LabelField, ScoreField, SpansField
 
-Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 #: The column that a sheet's sampling weights have in a table of annotations.
 WEIGHT = "sampling_weight"
 CONFIDENCE = 0.95
-#: A variance below is rounding.
-_NO_VARIANCE = 1e-12
 
 
 class AgreementError(Exception):
     """Annotations that cannot be compared; the message says what each of them has."""
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Measures. `confusion` is (…, K, K), the reference in rows; what is not defined is NaN.
-
-
-def accuracy(confusion: Floats) -> Floats:
-    """The share on the diagonal, (…)."""
-    return _ratio(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum((-2, -1)))
-
-
-def distance(points: Floats, power: float) -> Floats:
-    """How far classes at ``points`` (…, K) are from each other, (…, K, K); power 0 tells only whether they differ."""
-    apart: Floats = np.abs(points[..., :, None] - points[..., None, :])
-    return (apart > 0).astype(np.float64) if power == 0 else apart**power
-
-
-def kappa(confusion: Floats, far: Floats) -> Floats:
-    """Cohen's κ, weighted by how far (K, K) two classes are from each other, (…).
-
-    Cohen (1960), "A coefficient of agreement for nominal scales"; (1968), "Weighted kappa".
-    """
-    rows, columns = confusion.sum(-1), confusion.sum(-2)
-    chance = rows[..., :, None] * columns[..., None, :]
-    return 1 - _ratio((confusion * far).sum((-2, -1)) * confusion.sum((-2, -1)), (chance * far).sum((-2, -1)))
-
-
-def alpha(coincidences: Floats, far: Floats) -> Floats:
-    """Krippendorff's α of a symmetric matrix of coincidences (…, K, K), with the squared distances ``far``, (…).
-
-    Krippendorff (2011), "Computing Krippendorff's alpha-reliability".
-    """
-    marginals = coincidences.sum(-1)
-    chance = marginals[..., :, None] * marginals[..., None, :]
-    observed = (coincidences * far).sum((-2, -1)) * (marginals.sum(-1) - 1)
-    return 1 - _ratio(observed, (chance * far).sum((-2, -1)))
-
-
-def ordinal(coincidences: Floats) -> Floats:
-    """The squared distances of ranks that α takes for ordinal data, (…, K, K)."""
-    marginals = coincidences.sum(-1)
-    return distance(marginals.cumsum(-1) - marginals / 2, 2)
-
-
-def pearson(confusion: Floats, rows: Floats, columns: Floats) -> Floats:
-    """Pearson's r, when the classes have these values (…, K) in rows and columns, (…)."""
-    counts = confusion.sum((-2, -1))
-    in_rows, in_columns = confusion.sum(-1), confusion.sum(-2)
-    left = rows - _ratio((in_rows * rows).sum(-1), counts)[..., None]
-    right = columns - _ratio((in_columns * columns).sum(-1), counts)[..., None]
-    together = np.einsum("...ij,...i,...j->...", confusion, left, right)
-    return _correlation(together, (in_rows * left**2).sum(-1), (in_columns * right**2).sum(-1), counts)
-
-
-def spearman(confusion: Floats) -> Floats:
-    """Spearman's ρ: Pearson's r of the ranks, ties sharing the mean of theirs, (…)."""
-    rows, columns = confusion.sum(-1), confusion.sum(-2)
-    return pearson(confusion, rows.cumsum(-1) - rows / 2, columns.cumsum(-1) - columns / 2)
-
-
-def mean_error(confusion: Floats, points: Floats) -> Floats:
-    """The mean absolute error, when the classes have the values ``points`` (K,), (…)."""
-    return _ratio((confusion * distance(points, 1)).sum((-2, -1)), confusion.sum((-2, -1)))
-
-
-def precision_recall_f1(confusion: Floats) -> tuple[Floats, Floats, Floats]:
-    """Precision, recall and F1 of each class, each (…, K); F1 is defined where either side has the class."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    rows, columns = confusion.sum(-1), confusion.sum(-2)
-    return _ratio(hits, columns), _ratio(hits, rows), _ratio(2 * hits, rows + columns)
-
-
-def macro_f1(confusion: Floats) -> Floats:
-    """The mean F1 of the classes that either side has, (…)."""
-    f1 = precision_recall_f1(confusion)[2]
-    return _ratio(np.nansum(f1, -1), (~np.isnan(f1)).sum(-1).astype(np.float64))
-
-
-def _ratio(above: Floats, below: Floats) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(below > 0, above / below, np.nan)
-
-
-def _correlation(together: Floats, left: Floats, right: Floats, counts: Floats) -> Floats:
-    """r of the sums of products of what is centred; NaN where a side does not vary."""
-    varies = (left > _NO_VARIANCE * counts) & (right > _NO_VARIANCE * counts)
-    return np.where(varies, np.clip(_ratio(together, np.sqrt(np.maximum(left * right, 0))), -1, 1), np.nan)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -538,15 +464,15 @@ def _numbers(
     errors = np.abs(sides[0][units] - sides[1][units])
     sums = _moments(bootstrap, [np.ones(len(units)), left, right, left * left, right * right, left * right, errors])
     counts, of_left, of_right, left_squares, right_squares, products, error = sums
-    correlation = _correlation(
-        products - _ratio(of_left * of_right, counts),
-        left_squares - _ratio(of_left**2, counts),
-        right_squares - _ratio(of_right**2, counts),
+    related = correlation(
+        products - ratio(of_left * of_right, counts),
+        left_squares - ratio(of_left**2, counts),
+        right_squares - ratio(of_right**2, counts),
         counts,
     )
     return {
-        called.format("pearson"): bootstrap.figure(correlation, _NO_SPREAD),
-        called.format("mae"): bootstrap.figure(_ratio(error, counts), ""),
+        called.format("pearson"): bootstrap.figure(related, _NO_SPREAD),
+        called.format("mae"): bootstrap.figure(ratio(error, counts), ""),
     }
 
 
@@ -576,9 +502,9 @@ def _spans(everything: _Compared, asked: AnyField, sides: Mapping[str, _Side]) -
         sizes = [np.array([len(some) for some in side], np.float64) for side in sets]
         hits, of_left, of_right = _moments(within, [shared, *sizes])
         figures = {
-            "precision": within.figure(_ratio(hits, of_right), f"{pair[1]} marks nothing"),
-            "recall": within.figure(_ratio(hits, of_left), f"{pair[0]} marks nothing"),
-            "f1": within.figure(_ratio(2 * hits, of_left + of_right), "neither marks anything"),
+            "precision": within.figure(ratio(hits, of_right), f"{pair[1]} marks nothing"),
+            "recall": within.figure(ratio(hits, of_left), f"{pair[0]} marks nothing"),
+            "f1": within.figure(ratio(2 * hits, of_left + of_right), "neither marks anything"),
         }
         known = ~np.isnan(left.density + right.density)
         told = _numbers(everything, [left.density, right.density], known, "density_{}")
@@ -598,5 +524,5 @@ def _density_alpha(everything: _Compared, densities: Floats) -> Figure:
     within = 2 * (answers * squares - total**2) / np.maximum(answers - 1, 1)
     counts, sums, all_squares, observed = _moments(bootstrap, [answers, total, squares, within])
     chance = 2 * (counts * all_squares - sums**2)
-    chance[chance <= _NO_VARIANCE * counts**2] = 0
-    return bootstrap.figure(1 - _ratio(observed * (counts - 1), chance), _NO_SPREAD)
+    chance[chance <= NO_VARIANCE * counts**2] = 0
+    return bootstrap.figure(1 - ratio(observed * (counts - 1), chance), _NO_SPREAD)

@@ -109,8 +109,9 @@ class Questions:
         """What a reply comes to: an answer that is what was asked for, or the reason why there is none."""
         attempt = Attempt(key, "ok", id, asked=self.name, seconds=reply.seconds,
                           tokens=(reply.tokens_in, reply.tokens_out, reply.tokens_cached))  # fmt: skip
+        written = self._object(reply.written)
         try:
-            attempt.answer = self.prompt.read(self._object(reply.written), text)
+            attempt.answer = self.prompt.read(written, text)
         except InvalidAnswer as error:
             if reply.refusal or reply.finish == "content_filter":
                 attempt.outcome, attempt.detail = "refused", reply.refusal or "withheld by a content filter"
@@ -121,20 +122,19 @@ class Questions:
             attempt.written = reply.written[:_KEPT]
             return attempt
         if reply.logprobs:
-            found = soft.tokens(reply.logprobs)
-            attempt.soft = soft.distributions(self.prompt, self._object(reply.written), found)
+            attempt.soft = soft.distributions(self.prompt, written, soft.tokens(reply.logprobs))
         return attempt
 
     def _object(self, written: str) -> str:
         """The answer in what was written: all of it, unless nothing held the model to the schema."""
         if self.asking.structure != "none":
             return written
-        begin = written.find("{")
+        begin = max(written.find("{"), 0)
         try:
-            _, end = json.JSONDecoder().raw_decode(written, begin) if begin >= 0 else (None, -1)
+            _, end = json.JSONDecoder().raw_decode(written, begin)
         except (json.JSONDecodeError, RecursionError):
             return written
-        return written[begin:end] if begin >= 0 else written
+        return written[begin:end]
 
     async def ask(self, client: Client, text: str, key: str, id: str = "") -> Attempt:
         """Ask, and judge the answer; a question that the servers do not answer is an attempt as well.

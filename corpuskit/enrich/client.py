@@ -59,7 +59,6 @@ class Reply:
     tokens_cached: int = 0
     #: From sending the question that was answered to the answer, in seconds.
     seconds: float = 0.0
-    endpoint: str = ""
 
 
 @dataclass(slots=True)
@@ -267,7 +266,7 @@ class Client:
             reply = _reply(orjson.loads(content), key)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise _Failure(f"the answer is none of the API: {error or type(error).__name__}") from None
-        reply.seconds, reply.endpoint = time.monotonic() - sent, endpoint.url
+        reply.seconds = time.monotonic() - sent
         endpoint.alive()
         endpoint.answered += 1
         self._last_answer, self._hopeless = time.monotonic(), 0

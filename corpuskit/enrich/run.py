@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import signal
 import threading
 import time
@@ -25,7 +24,7 @@ from corpuskit.enrich import report
 from corpuskit.enrich.annotations import OUTCOMES, Annotation, Annotator, Outcome, tables, write
 from corpuskit.enrich.ask import Asking, Questions
 from corpuskit.enrich.client import Client, Unreachable
-from corpuskit.enrich.progress import Watch
+from corpuskit.enrich.progress import watch
 from corpuskit.enrich.prompts import Prompt
 from corpuskit.enrich.selection import Selected, Selection, select
 from corpuskit.enrich.store import Attempt, Store, StoreError, Writer
@@ -120,23 +119,24 @@ def enrich(
     questions, started = Questions(prompt, asking), runs.now()
     try:
         output.mkdir(parents=True, exist_ok=True)
-        with _alone(output):
+        with runs.locked(output / ".lock", lambda: f"another enrichment is writing {output}: wait for it, or stop it"):
             _same_question(output, prompt, asking, overwrite)
             total = paragraph_table(paragraphs).count_rows()
-            todo = _Todo(paragraphs, selection, questions, Store(folder), retry)
-            if todo.left:
-                session = _Session(started, todo, meter or Meter(here=False), serving)
-                _ask(questions, sending, key, todo, folder, session, check, log, console)
-            figures = report.Figures(prompt)
             found = Store(folder)
+            todo = _Todo(paragraphs, selection, questions, found, retry)
+            if todo.left:
+                session = _Session(started, meter or Meter(here=False))
+                _ask(questions, sending, key, todo, folder, session, check, log, console)
+                found = Store(folder)
+            figures = report.Figures(prompt)
             annotator = Annotator("model", asking.model, asking.revision)
             written = write(output, tables(prompt, annotator, figures.count(_annotations(todo, found))))
             told = {
                 "tool": "corpuskit enrich",
                 "started": started,
                 "finished": runs.now(),
-                "prompt": questions.told | {"asking": None},
-                "asking": asking.model_dump(mode="json"),
+                "prompt": {name: value for name, value in questions.told.items() if name != "asking"},
+                "asking": questions.told["asking"],
                 "endpoints": [Client.shown(url) for url in sending.endpoints],
                 "paragraphs": {
                     "path": str(paragraphs),
@@ -152,10 +152,9 @@ def enrich(
                 "versions": {"corpuskit-fr": runs.versions()["corpuskit-fr"]}
                 | ({"server": serving} if serving else {}),
             }
-            del told["prompt"]["asking"]
             runs.write_json(output / "enrichment.json", told)
             return Enriched(output, told)
-    except (ParagraphsError, StoreError, Unreachable) as error:
+    except (ParagraphsError, StoreError, Unreachable, runs.RunError) as error:
         raise EnrichError(str(error)) from None
     except OSError as error:
         where = error.filename or output
@@ -209,9 +208,7 @@ class _Session:
     """What this process does, as its writer keeps it beside its answers."""
 
     started: str
-    todo: _Todo
     meter: Meter
-    serving: dict[str, Any] | None
     outcomes: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     begun: float = field(default_factory=time.monotonic)
@@ -260,8 +257,8 @@ def _ask(
     with Writer(folder, sending.flush_seconds) as writer:
         (folder / "asked").mkdir(exist_ok=True)
         runs.write_json(folder / "asked" / f"{questions.name}.json", questions.told)
-        with Watch(todo.left, session.outcomes, session.tokens, log, console) as watch, _runner() as runner:
-            runner.run(_ask_all(questions, sending, key, todo, writer, session, check, watch))
+        with _runner() as runner:
+            runner.run(_ask_all(questions, sending, key, todo, writer, session, check, log, console))
         writer.session = session.told(questions.name)
 
 
@@ -281,7 +278,8 @@ async def _ask_all(
     writer: Writer,
     session: _Session,
     check: Callable[[], None],
-    watch: Watch,
+    log: Log,
+    console: Console,
 ) -> None:
     asking, waiting = questions.asking, todo.questions()
     committing = asyncio.Lock()
@@ -320,8 +318,7 @@ async def _ask_all(
         served = await client.models()
         if served and asking.model not in served:
             raise Unreachable(f"{asking.model!r} is not served; there is {', '.join(served)}: give one as --model")
-        watch.say(client)
-        with _stopping(stopped):
+        with watch(client, todo.left, session.outcomes, session.tokens, log, console), _stopping(stopped):
             first = asyncio.ensure_future(_first_answer(ask_next, asking))
             # Alone, as it fills the server's prefix cache for the others; but one that hangs must not hold them up.
             if first in (await asyncio.wait({first}, timeout=_ALONE))[0]:
@@ -391,19 +388,6 @@ def _stopping(stopped: asyncio.Event) -> Iterator[None]:
         for number, handler in before.items():
             loop.remove_signal_handler(number)
             signal.signal(number, handler)
-
-
-@contextmanager
-def _alone(output: Path) -> Iterator[None]:
-    """Two enrichments into one folder would pay twice."""
-    with open(output / ".lock", "ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise EnrichError(f"another enrichment is writing {output}: wait for it, or stop it") from None
-        except OSError:  # some network file systems have no locks
-            pass
-        yield
 
 
 def _same_question(output: Path, prompt: Prompt, asking: Asking, overwrite: bool) -> None:

@@ -15,6 +15,8 @@ import orjson
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from corpuskit.sql import parquet
+
 #: The stages in the order of the data.
 STAGES = [
     "select",
@@ -90,8 +92,7 @@ def funnel(output: Path, read: dict[str, dict[str, int]], work: Path) -> dict[st
 
 
 def _files(folder: Path) -> str:
-    pattern = str(folder / "*.parquet").replace("'", "''")
-    return f"read_parquet('{pattern}')"
+    return parquet(sorted(folder.glob("*.parquet")))
 
 
 def _kept(rows: list[tuple[str, int, int, int]]) -> dict[str, dict[str, int]]:

@@ -62,14 +62,20 @@ def batches(path: str | Path, columns: Sequence[str], rows: int = 4_096) -> Iter
     Raises:
         ParagraphsError: as :func:`dataset`.
     """
-    wanted = dataset(path).schema
-    there = [name for name in columns if name in wanted.names]
+    dataset(path)
     for file in files(path):
         # A data set's own scan promises no order, and reads a gigabyte ahead of a slow reader.
-        with pq.ParquetFile(file) as part:
-            held = [name for name in there if name in part.schema_arrow.names]
-            for batch in part.iter_batches(batch_size=rows, columns=held):
-                if batch.num_rows:
-                    arrays = {name: batch[name] for name in held}
-                    nulls = pa.nulls(batch.num_rows, pa.string())
-                    yield pa.RecordBatch.from_arrays([arrays.get(name, nulls) for name in columns], names=list(columns))
+        yield from file_batches(file, columns, rows)
+
+
+def file_batches(
+    file: Path, columns: Sequence[str], rows: int, groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The paragraphs of one file or of some of its row groups, as :func:`batches`."""
+    with pq.ParquetFile(file) as part:
+        held = [name for name in columns if name in part.schema_arrow.names]
+        for batch in part.iter_batches(rows, row_groups=None if groups is None else list(groups), columns=held):
+            if batch.num_rows:
+                nulls = pa.nulls(batch.num_rows, pa.string())
+                arrays = [batch[name] if name in held else nulls for name in columns]
+                yield pa.RecordBatch.from_arrays(arrays, names=list(columns))

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from corpuskit.enrich.annotations import read
 from corpuskit.paragraphs import read as paragraphs
+from corpuskit.sql import literal, parquet
 
 #: Columns of an annotation table that are of the paragraph, or of how it was asked.
 _NOT_ANSWERS = {"id", "article_id", "source", "text", "detail", "sampling_weight"}
@@ -83,12 +84,12 @@ def _ordered(corpus: Path, files: list[Path], target: Path) -> tuple[list[Path],
         (number,) = db.execute(
             f"""
             COPY (
-              SELECT a.* FROM (SELECT DISTINCT ON (id) * FROM read_parquet({_listed(files)})) a
+              SELECT a.* FROM (SELECT DISTINCT ON (id) * FROM {parquet(files)}) a
               JOIN (SELECT id, min((filename, file_row_number)) AS place FROM
-                    read_parquet({_listed(paragraphs.files(corpus))}, filename = true, file_row_number = true)
+                    {parquet(paragraphs.files(corpus), "filename", "file_row_number")}
                     GROUP BY id) p USING (id)
               ORDER BY place
-            ) TO '{_quoted(target)}' (COMPRESSION zstd)
+            ) TO {literal(target)} (COMPRESSION zstd)
             """
         ).fetchall()[0]
     return [target], int(number)
@@ -126,11 +127,3 @@ def join(rows: Iterable[pa.Table], files: list[Path], columns: dict[str, str]) -
         last = pc.max(places).as_py()
         if last is not None:
             held = held.slice(last + 1)
-
-
-def _listed(paths: Iterable[Path]) -> str:
-    return "[" + ", ".join(f"'{_quoted(path)}'" for path in paths) + "]"
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

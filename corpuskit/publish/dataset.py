@@ -516,12 +516,5 @@ def _describe(folder: Path, told: dict[str, Any]) -> None:
     for name, page in card.pages(told, recipes).items():
         (folder / name).write_text(page, encoding="utf-8")
     runs.write_json(folder / "croissant.json", croissant.describe(told, folder / DATA))
-    told["outputs"] = _outputs(folder)
+    told["outputs"] = runs.describe_folder(folder, runs.MANIFEST)
     runs.write_json(folder / runs.MANIFEST, told)
-
-
-def _outputs(folder: Path) -> list[dict[str, Any]]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / runs.MANIFEST]
-    return runs.describe_all(
-        [InputFile(str(path), path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
-    )

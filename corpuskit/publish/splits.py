@@ -29,6 +29,7 @@ from corpuskit.clean.tokens import Tokens
 from corpuskit.dedup import near
 from corpuskit.dedup.near import NearOptions
 from corpuskit.paragraphs import read
+from corpuskit.sql import parquet
 
 Array = npt.NDArray[Any]
 
@@ -102,10 +103,9 @@ def groups(corpus: Path, shares: Shares, link: bool, work: Path) -> Groups:
         return Groups({}, linked=False)
     with duckdb.connect(config={"memory_limit": "400MB", "temp_directory": str(work)}) as db:
         db.execute("SET enable_progress_bar = false")
-        if articles := sorted(str(path) for path in (corpus / "articles").glob("*.parquet")):
-            read_articles = f"read_parquet({_listed(articles)})"
-            pairs += db.execute(f"SELECT id, cluster_id FROM {read_articles} WHERE cluster_id <> id").fetchall()
-        db.execute(f"CREATE VIEW paragraphs AS SELECT * FROM read_parquet({_listed(map(str, files))})")
+        if articles := sorted((corpus / "articles").glob("*.parquet")):
+            pairs += db.execute(f"SELECT id, cluster_id FROM {parquet(articles)} WHERE cluster_id <> id").fetchall()
+        db.execute(f"CREATE VIEW paragraphs AS SELECT * FROM {parquet(files)}")
         if "cluster_id" in opened.schema.names:
             pairs += db.execute(
                 """
@@ -185,7 +185,3 @@ def _components(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         top = root(name)
         smallest[top] = min(name, smallest.get(top, name))
     return {name: smallest[root(name)] for name in members}
-
-
-def _listed(paths: Iterable[str]) -> str:
-    return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"

@@ -6,7 +6,6 @@ a temporary folder, so the size of the corpus does not show in memory.
 
 from __future__ import annotations
 
-import glob
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from corpuskit.enrich.annotations import read as read_annotations
 from corpuskit.enrich.prompts import AnyField, ScoreField, SpansField
 from corpuskit.paragraphs import read
 from corpuskit.records import ARTICLE_SCHEMA, DROPPED_SCHEMA, PARAGRAPH_SCHEMA
+from corpuskit.sql import literal, parquet
 
 Rows = list[dict[str, Any]]
 
@@ -108,7 +108,7 @@ def opened(path: Path, labels: Sequence[Path] = ()) -> Iterator[Tables]:
             files[name] = found
     with tempfile.TemporaryDirectory(prefix="corpuskit-report-") as spill, duckdb.connect() as db:
         db.execute(f"SET memory_limit = '{MEMORY}'")
-        db.execute(f"SET temp_directory = {_literal(spill)}")
+        db.execute(f"SET temp_directory = {literal(spill)}")
         db.execute("SET preserve_insertion_order = false")
         for name, schema in _SCHEMAS.items():
             columns = {field.name: _TYPES[str(field.type)] for field in schema}
@@ -120,8 +120,8 @@ def opened(path: Path, labels: Sequence[Path] = ()) -> Iterator[Tables]:
 
 
 def scan(files: Sequence[Path]) -> str:
-    """The SQL that reads Parquet files, whatever characters their names hold."""
-    return f"read_parquet([{', '.join(_literal(glob.escape(str(file))) for file in files)}], union_by_name = true)"
+    """The SQL that reads Parquet files, whose columns may differ."""
+    return parquet(files, "union_by_name")
 
 
 def _select(db: duckdb.DuckDBPyConnection, files: Sequence[Path] | None, columns: dict[str, str]) -> str:
@@ -166,8 +166,3 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("'", "''")
-    return f"'{escaped}'"

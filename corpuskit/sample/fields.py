@@ -27,6 +27,7 @@ from corpuskit.paragraphs import read
 from corpuskit.sample.recipe import ANNOTATION, ARTICLE, Recipe, RecipeError, SampleError
 from corpuskit.sample.weights import field_of as looked_at
 from corpuskit.sample.weights import is_numeric, named_labels, wants_numbers
+from corpuskit.sql import literal, parquet
 
 #: Paragraphs read at a time, some 30 MB with all their columns; and of a task at least, if there are as many.
 WINDOW = 30_000
@@ -127,19 +128,15 @@ def in_order(table: Beside, folder: Path) -> Beside:
     if not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
         partial = target.with_suffix(".partial")
-        files = ", ".join(_quoted(file) for file in dict.fromkeys(group.file for group in table.groups))
+        files = parquet(dict.fromkeys(group.file for group in table.groups))
         names = ", ".join(f'"{name}"' for name in dict.fromkeys([table.key, table.article, *table.types]))
         with duckdb.connect(config={"memory_limit": _SORT_MEMORY, "temp_directory": str(folder / "temp")}) as db:
             db.execute(
-                f'COPY (SELECT {names} FROM read_parquet([{files}]) ORDER BY "{table.article}") '
-                f"TO {_quoted(partial)} (FORMAT parquet, ROW_GROUP_SIZE 20000)"
+                f'COPY (SELECT {names} FROM {files} ORDER BY "{table.article}") '
+                f"TO {literal(partial)} (FORMAT parquet, ROW_GROUP_SIZE 20000)"
             )
         partial.replace(target)
     return beside(table.path, [target], table.prefix, table.key, table.article, list(table.types))
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from corpuskit.sample.weights import AnyFactor, Condition, Step, field_of
-from corpuskit.steps import StepOptions
+from corpuskit.steps import StepOptions, no_such_option
 
 #: What fields of the article table and of the annotations are called by.
 ARTICLE, ANNOTATION = "article.", "annotation."
@@ -185,9 +185,7 @@ def _explain(problem: Any) -> str:
     given = problem.get("input")
     match problem["type"]:
         case "extra_forbidden":
-            near = difflib.get_close_matches(str(way[-1]), model.model_fields, n=1)
-            mend = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(model.model_fields)}"
-            return f"{place}: no such option; {mend}"
+            return f"{place}: {no_such_option(str(way[-1]), model.model_fields)}"
         case "missing":
             described = model.model_fields.get(str(way[-1]))
             return f"{place}: missing; add it" + (f" ({described.description})" if described else "")

@@ -75,16 +75,10 @@ def sample(
     decisive = [measure.fingerprint(tokenizer)] if tokenizer else []
     content, versions = recipe.model_dump(mode="json"), runs.versions()
     fingerprint = runs.fingerprint("corpuskit sample", content, inputs, decisive, words_per_shard, versions)
-    finished = runs.read_manifest(output)
-    if finished is not None:
-        if finished["fingerprint"] == fingerprint and not overwrite:
-            return Sampled(output, _report(output), finished, worked=False)
-        if not overwrite:
-            raise SampleError(f"{output} holds another run: choose another folder, or replace it with --overwrite")
-    elif output.exists() and not (output / runs.WORK).exists() and any(output.iterdir()):
-        raise SampleError(f"{output} holds something else: choose another folder")
     started, begun = runs.now(), time.perf_counter()
     try:
+        if (finished := runs.done_before(output, fingerprint, overwrite)) is not None:
+            return Sampled(output, _report(output), finished, worked=False)
         with runs.working(output, fingerprint) as work:
             fresh = work / "output"
             if not (fresh / runs.MANIFEST).exists():
@@ -108,7 +102,7 @@ def sample(
                     "versions": versions,
                     "machine": runs.machine(),
                     "inputs": inputs,
-                    "outputs": _described("sample", sorted(path for path in fresh.rglob("*") if path.is_file()), fresh),
+                    "outputs": [{"source": "sample"} | told for told in runs.describe_folder(fresh)],
                 }
                 runs.write_json(fresh / runs.MANIFEST, manifest)
             runs.publish(fresh, output)

@@ -145,15 +145,9 @@ def _one_thread(card: Card) -> Iterator[None]:
 
 def windows(task: Task) -> Iterator[pa.Table]:
     """The paragraphs of a task, some thousands at a time: `id`, `article_id`, `source`, `text`."""
-    wanted = ["id", "article_id", "source", "text"]
-    with pq.ParquetFile(task.file) as file:
-        there = [name for name in wanted if name in file.schema_arrow.names]
-        for batch in file.iter_batches(WINDOW, row_groups=list(task.groups), columns=there):
-            table = pa.Table.from_batches([batch])
-            for name in wanted:
-                if name not in there:
-                    table = table.append_column(name, pa.nulls(len(table), pa.string()))
-            yield table.select(wanted)
+    wanted = ("id", "article_id", "source", "text")
+    for batch in read.file_batches(task.file, wanted, WINDOW, task.groups):
+        yield pa.Table.from_batches([batch])
 
 
 def labelled(rows: pa.Table, student: Student, card: Card, columns: pa.Schema) -> pa.Table:
@@ -269,16 +263,10 @@ def label(
     inputs = runs.describe_all([InputFile(str(path), path.name, path.stat().st_size) for path in files])
     versions = runs.versions()
     fingerprint = runs.fingerprint(taught, inputs, rows_per_task, WINDOW, batch_tokens, versions)
-    finished = runs.read_manifest(output)
-    if finished is not None:
-        if finished["fingerprint"] == fingerprint and not overwrite:
-            return Labelled(output, finished, worked=False)
-        if not overwrite:
-            raise StudentError(f"{output} holds another run: choose another folder, or replace it with --overwrite")
-    elif output.exists() and not (output / runs.WORK).exists() and any(output.iterdir()):
-        raise StudentError(f"{output} holds something else: choose another folder")
     started = runs.now()
     try:
+        if (finished := runs.done_before(output, fingerprint, overwrite)) is not None:
+            return Labelled(output, finished, worked=False)
         with runs.working(output, fingerprint) as work:
             fresh, counts = work / "output", work / "counts"
             if not (fresh / runs.MANIFEST).exists():
@@ -308,7 +296,7 @@ def label(
                     "inputs": [{"source": "paragraphs"} | told for told in inputs],
                     **found,
                     "answers": _answers(written, stored.card),
-                    "outputs": _outputs(fresh),
+                    "outputs": runs.describe_folder(fresh),
                 }
                 runs.write_json(fresh / runs.MANIFEST, manifest)
             runs.publish(fresh, output)
@@ -342,10 +330,3 @@ def _answers(folder: Path, card: Card) -> dict[str, dict[str, int]]:
                     for one in pc.value_counts(batch[head.name].drop_null().cast(pa.string())).to_pylist():
                         found[head.name][one["values"]] += one["counts"]
     return found
-
-
-def _outputs(folder: Path) -> list[dict[str, Any]]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return runs.describe_all(
-        [InputFile(str(path), str(path.relative_to(folder)), path.stat().st_size) for path in files]
-    )

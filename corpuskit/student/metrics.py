@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from corpuskit.enrich import measures
 from corpuskit.student.heads import Head, Target, softmax
 
 Array = npt.NDArray[Any]
@@ -25,26 +26,19 @@ def confusion(truth: Array, guess: Array, classes: int) -> Array:
 
 def per_class(matrix: Array) -> tuple[Array, Array, Array]:
     """Precision, recall and F1 of each class of a confusion matrix; zero where there is nothing to divide by."""
-    hits = matrix.diagonal().astype(np.float64)
-    guessed, true = matrix.sum(axis=0), matrix.sum(axis=1)
-    precision = hits / np.maximum(guessed, 1)
-    recall = hits / np.maximum(true, 1)
-    return precision, recall, 2 * hits / np.maximum(guessed + true, 1)
+    precision, recall, f1 = map(np.nan_to_num, measures.precision_recall_f1(matrix))
+    return precision, recall, f1
 
 
 def macro_f1(matrix: Array) -> float:
     """The mean F1 of the classes that the teacher or the student gave."""
-    given = matrix.sum(axis=0) + matrix.sum(axis=1) > 0
-    return float(per_class(matrix)[2][given].mean()) if given.any() else 0.0
+    return float(np.nan_to_num(measures.macro_f1(matrix)))
 
 
 def quadratic_kappa(matrix: Array) -> float | None:
     """Cohen's kappa with quadratic weights (Cohen 1968); None where both gave one and the same class throughout."""
-    places = np.arange(len(matrix))
-    weights = (places[:, None] - places[None, :]) ** 2
-    chance = np.outer(matrix.sum(axis=1), matrix.sum(axis=0)) / max(1, matrix.sum())
-    expected = (weights * chance).sum()
-    return float(1 - (weights * matrix).sum() / expected) if expected else None
+    kappa = float(measures.kappa(matrix, measures.distance(np.arange(float(len(matrix))), 2)))
+    return None if np.isnan(kappa) else kappa
 
 
 def pearson(one: Array, other: Array) -> float | None:
