@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from clusters import ray_cluster  # noqa: F401
+from clusters import MAX_ARRAY_SIZE, ray_cluster, slurm  # noqa: F401
 from teachers import annotated, corpus, paragraph, table
 from typer.testing import CliRunner
 
 from corpuskit.cli import app
 from corpuskit.enrich.annotations import entropy, expected, read
-from corpuskit.executors import Execution
+from corpuskit.executors import Execution, SlurmProfile
 from corpuskit.student import store
 from corpuskit.student.distil import distil
 from corpuskit.student.heads import StudentError, softmax
@@ -116,6 +116,19 @@ def test_ray_writes_the_same_bytes(
     tmp_path: Path,
 ) -> None:
     execution = Execution(kind="ray", workers=2, ray_address=ray_cluster)
+    label(paragraphs, student, tmp_path / "labels", execution, rows_per_task=200)
+    assert files(tmp_path / "labels") == files(untouched)
+
+
+@pytest.mark.xdist_group("slurm")
+def test_slurm_writes_the_same_bytes(
+    slurm: Path,  # noqa: F811
+    untouched: Path,
+    student: Path,
+    paragraphs: Path,
+    tmp_path: Path,
+) -> None:
+    execution = Execution(kind="slurm", workers=2, profile=SlurmProfile(max_array_size=MAX_ARRAY_SIZE))
     label(paragraphs, student, tmp_path / "labels", execution, rows_per_task=200)
     assert files(tmp_path / "labels") == files(untouched)
 
