@@ -1,0 +1,193 @@
+"""What a pretraining run is, as a YAML file; validated, and explained to the person who wrote it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from corpuskit.steps import StepOptions, no_such_option
+
+
+class PretrainError(Exception):
+    """A run that cannot be; the message says why and what to do."""
+
+
+class Start(StepOptions):
+    """Where training starts: a model there is, or an architecture and a tokenizer."""
+
+    model: str | None = Field(None, description="a Hugging Face model to go on from: its name, or a folder")
+    revision: str | None = Field(None, description="of that model on the Hub")
+    architecture: dict[str, Any] | None = Field(
+        None, description="from scratch: `model_type` and the fields of its Transformers configuration"
+    )
+    tokenizer: str | None = Field(
+        None, description="from scratch: a tokenizer's name or folder (`corpuskit tokenizer`)"
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Start:
+        if (self.model is None) == (self.architecture is None):
+            raise ValueError("give either `model` (to go on from it) or `architecture` (from scratch)")
+        if self.architecture is not None and ("model_type" not in self.architecture or self.tokenizer is None):
+            raise ValueError("from scratch needs `architecture.model_type`, such as camembert, and a `tokenizer`")
+        return self
+
+
+class Source(StepOptions):
+    """A data set of the mixture."""
+
+    path: str = Field(description="what `corpuskit sample`, `build` or `publish` wrote, or Parquet files with `text`")
+    name: str = Field("", description="what it is called in figures; the name of its folder unless given")
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False, description="share of the sequences, beside the others'")
+    weights: str | None = Field(None, description="a column of weights: how often a text comes, the mean being once")
+
+
+class Data(StepOptions):
+    """What is read, and as what."""
+
+    sources: list[Source] = Field(default_factory=list, description="one or more; --data replaces them")
+    unit: Literal["article", "paragraph"] = Field("article", description="a document: within it attention reaches")
+    sequence_length: int = Field(512, ge=16, description="tokens of a packed sequence, special ones counted")
+    held_out: float = Field(1.0, gt=0, lt=100, description="per cent of the articles that are kept for validation")
+
+
+class Masking(StepOptions):
+    """Which tokens a masked model has to guess."""
+
+    rate: float | list[tuple[float, float]] = Field(
+        0.15, description="share of the tokens; or [[0, 0.3], [0.5, 0.15]]: from that share of the run on"
+    )
+    whole_words: bool = Field(True, description="all tokens of a word or none")
+    dynamic: bool = Field(True, description="masks are drawn anew each time a text comes; false: always the same")
+
+    @field_validator("rate")
+    @classmethod
+    def _shares(cls, rate: Any) -> Any:
+        steps = [(0.0, rate)] if isinstance(rate, float) else rate
+        if not steps or steps[0][0] != 0 or any(one[0] >= other[0] for one, other in pairwise(steps)):
+            raise ValueError("a schedule begins at 0 and goes up, such as [[0, 0.3], [0.5, 0.15]]")
+        if not all(0 <= at < 1 and 0 < share < 1 for at, share in steps):
+            raise ValueError("shares lie between 0 and 1")
+        return rate
+
+    def at(self, done: float) -> float:
+        """The rate when that share of the run is done."""
+        if isinstance(self.rate, float):
+            return self.rate
+        return [share for start, share in self.rate if start <= done][-1]
+
+
+class Optimizer(StepOptions):
+    """AdamW (Loshchilov & Hutter 2019) and its schedule."""
+
+    learning_rate: float = Field(5e-5, gt=0, description="at its highest")
+    betas: tuple[float, float] = Field((0.9, 0.98), description="of Adam")
+    epsilon: float = Field(1e-6, gt=0, description="of Adam")
+    weight_decay: float = Field(0.01, ge=0, description="on matrices")
+    clip: float = Field(1.0, gt=0, description="length that a gradient is cut to")
+    schedule: Literal["linear", "cosine", "one-minus-sqrt", "wsd", "constant"] = Field(
+        "linear", description="how the rate falls; wsd: warm-up, stable, decay (one minus a square root)"
+    )
+    warmup: float = Field(0.06, ge=0, lt=1, description="share of the run in which the rate rises")
+    decay: float = Field(0.2, gt=0, le=1, description="share of the run in which it falls (wsd)")
+
+
+class Budget(StepOptions):
+    """When the run ends: at whichever comes first. Schedules follow `steps` or `tokens`, one of which must be there."""
+
+    steps: int | None = Field(None, ge=1, description="steps of the optimizer")
+    tokens: int | None = Field(None, ge=1, description="tokens seen")
+    hours: float | None = Field(None, gt=0, description="on the clock")
+    kwh: float | None = Field(None, gt=0, description="energy of this run")
+
+    @model_validator(mode="after")
+    def _planned(self) -> Budget:
+        if self.steps is None and self.tokens is None:
+            raise ValueError("give `steps` or `tokens`: the learning rate is planned over them")
+        return self
+
+
+class PretrainConfig(StepOptions):
+    """Everything that decides what comes out of a run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="what the model is called")
+    description: str = Field("", description="what it is, in a line, for its card")
+    start: Start
+    objective: Literal["mlm", "causal", "causal-then-mlm"] = "mlm"
+    causal_share: float = Field(0.9, gt=0, lt=1, description="of causal-then-mlm: share of the run that is causal")
+    data: Data = Data()
+    masking: Masking = Masking()
+    optimizer: Optimizer = Optimizer()
+    budget: Budget
+    batch_tokens: int = Field(131_072, ge=16, description="tokens of a step of the optimizer, over all devices")
+    device_sequences: int = Field(16, ge=1, description="sequences that a device computes at a time")
+    precision: Literal["auto", "bf16", "float32"] = Field("auto", description="auto: bf16 on a GPU that has it")
+    compile: bool = Field(False, description="torch.compile")
+    validate_every: int = Field(500, ge=1, description="steps between two looks at the validation loss")
+    validation_sequences: int = Field(256, ge=1, description="sequences of each source that are looked at")
+    checkpoint_every: int = Field(500, ge=1, description="steps between two checkpoints")
+    seed: int = Field(1, ge=0, lt=2**63, description="another seed, another run")
+
+
+#: Where the configurations are that come with corpuskit: in the package when installed, beside it in a checkout.
+_FOLDERS = (Path(__file__).parents[1] / "configurations", Path(__file__).parents[2] / "pipelines" / "pretrain")
+
+
+def shipped() -> dict[str, Path]:
+    """The configurations that come with corpuskit, by name."""
+    return {path.stem: path for folder in _FOLDERS if folder.is_dir() for path in sorted(folder.glob("*.yaml"))}
+
+
+def load(path: str | Path, **changed: Any) -> PretrainConfig:
+    """Read a configuration.
+
+    Args:
+        path: of a YAML file, or the name of one that comes with corpuskit.
+        changed: fields to put in the place of the file's own.
+
+    Raises:
+        PretrainError: it is missing, no YAML, or invalid; the message names each field.
+    """
+    path = shipped().get(str(path)) or Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PretrainError(
+            f"{path}: there is no such file; those that come along are {', '.join(shipped())}"
+        ) from None
+    except OSError as error:
+        raise PretrainError(f"{path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PretrainError(f"{path}: not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise PretrainError(f"{path}: expected fields such as `name:` and `start:`, found {type(content).__name__}")
+    try:
+        return PretrainConfig.model_validate(content | changed)
+    except ValidationError as error:
+        lines = dict.fromkeys(_explain(problem) for problem in error.errors())
+        raise PretrainError("\n".join([f"{path} cannot be used:", *(f"  - {line}" for line in lines)])) from None
+
+
+def _explain(problem: Any) -> str:
+    """One line for a person: the field, what is wrong with it, how to mend it."""
+    way = [str(part) for part in problem["loc"]]
+    model: type[BaseModel] = PretrainConfig
+    for part in way[:-1]:
+        inner: Any = model.model_fields[part].annotation if part in model.model_fields else None
+        model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else _PARTS.get(part, model)
+    place = ".".join(way) or "(top level)"
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{place}: {no_such_option(way[-1], model.model_fields)}"
+        case "missing":
+            return f"{place}: missing; add it ({model.model_fields[way[-1]].description or way[-1]})"
+    given = problem.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{place}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+
+
+_PARTS: dict[str, type[BaseModel]] = {"sources": Source}
