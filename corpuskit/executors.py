@@ -27,7 +27,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -44,8 +43,10 @@ from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 from pydantic import Field, ValidationError, field_validator
 
+from corpuskit import workers
 from corpuskit.runs import write_json
 from corpuskit.steps import StepOptions
+from corpuskit.workers import Worker
 
 #: Seconds after which a file that another node wrote must be visible here (network file systems cache).
 _LAG = 60.0
@@ -355,21 +356,20 @@ class _Local(_Witness, LocalPipelineExecutor):
 
     def _side_by_side(self, ranks: list[int]) -> dict[int, Failure]:
         waiting, failures = deque(ranks), dict[int, Failure]()
-        running: dict[Connection, tuple[subprocess.Popen[bytes], int]] = {}
-        workers = []
+        running: dict[Connection, tuple[Worker, int]] = {}
+        started: list[Worker] = []
         pickled = self._file("executor.pik")
         pickled.write_bytes(self._pickled())
 
-        def send(connection: Connection, worker: subprocess.Popen[bytes]) -> None:
-            running[connection] = worker, (rank := waiting.popleft())
+        def send(worker: Worker) -> None:
+            running[worker.connection] = worker, (rank := waiting.popleft())
             with suppress(OSError):  # it is dead: that is seen where its answer is awaited
-                connection.send(rank)
+                worker.connection.send(rank)
 
         try:
             for _ in range(min(self.workers, len(ranks))):
-                worker, connection = _start_worker(pickled)
-                workers.append(worker)
-                send(connection, worker)
+                started.append(workers.start(_work, str(pickled)))
+                send(started[-1])
             while running:
                 for connection in cast(list[Connection], wait(list(running))):
                     worker, rank = running.pop(connection)
@@ -380,39 +380,18 @@ class _Local(_Witness, LocalPipelineExecutor):
                     if failure:
                         failures[rank] = failure
                     if waiting and not failures:
-                        send(connection, worker)
+                        send(worker)
                     else:
                         connection.close()
         finally:
-            for worker in workers:
-                with suppress(ProcessLookupError):  # with what it may have started itself
-                    os.killpg(worker.pid, signal.SIGKILL)
-                worker.wait()
+            for worker in started:
+                worker.end()
         return failures
 
 
-#: A worker's own program: it sees the modules that this process sees, and never runs the main script again.
-_WORKER = "import sys; sys.path[:] = sys.argv[4:]; from corpuskit.executors import _work; _work(*sys.argv[1:4])"
-
-
-def _start_worker(pickled: Path) -> tuple[subprocess.Popen[bytes], Connection]:
-    ours, theirs = Pipe()
-    with theirs:
-        command = [sys.executable, "-c", _WORKER, str(theirs.fileno()), str(os.getpid()), str(pickled), *sys.path]
-        # In a session of its own Ctrl-C reaches only this process, which then ends the worker.
-        return subprocess.Popen(command, pass_fds=[theirs.fileno()], start_new_session=True), ours
-
-
-def _work(descriptor: str, parent: str, pickled: str) -> None:
+def _work(connection: Connection, pickled: str) -> None:
     """The life of a worker: a rank comes in, its failure or None goes out, until the connection is closed."""
-
-    def follow() -> None:
-        while os.getppid() == int(parent):
-            time.sleep(0.5)
-        os.killpg(0, signal.SIGKILL)  # a driver that was killed may be started again at any moment
-
-    threading.Thread(target=follow, daemon=True).start()
-    executor, connection = Path(pickled).read_bytes(), Connection(int(descriptor))
+    executor = Path(pickled).read_bytes()
     with suppress(EOFError):
         while True:
             connection.send(_attempt(executor, connection.recv()))

@@ -269,13 +269,14 @@ def test_a_run_that_was_killed_goes_on_from_there(execution: Execution, start: S
     (diary / "mended").touch()
     assert start(diary, execution).wait(240) == 0
     assert runs(diary) == {rank: before.get(rank, 0) + (rank not in done) for rank in range(4)}
-    wait_for(lambda: not left_over(diary), "what the first run started has ended")
+    wait_for(lambda: not left_over(first, diary), "what the first run started has ended")
 
 
-def left_over(diary: Path) -> list[str]:
+def left_over(driver: subprocess.Popen[bytes], diary: Path) -> list[str]:
     """Command lines of workers of this run that are still there."""
-    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in processes.splitlines() if str(diary) in line and "ps -eo" not in line]
+    processes = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
+    marks = (str(diary), f"workers of {driver.pid} ")
+    return [line for line in processes.splitlines() if any(mark in line for mark in marks) and "ps -ewwo" not in line]
 
 
 @pytest.mark.parametrize("execution", EVERYWHERE[1:3], indirect=True)
@@ -283,9 +284,10 @@ def left_over(diary: Path) -> list[str]:
 def test_a_run_that_is_ended_leaves_nothing_running(execution: Execution, start: Start, sent: int, diary: Path) -> None:
     driver = start(diary, execution.model_copy(update={"workers": 2}))
     wait_for(lambda: 1 in runs(diary), "a task that sleeps")
+    assert left_over(driver, diary)
     driver.send_signal(sent)
     assert driver.wait(120) != 0
-    wait_for(lambda: not left_over(diary), "the tasks have ended")
+    wait_for(lambda: not left_over(driver, diary), "the tasks have ended")
     if execution.kind == "slurm":
         job = (diary / "logs" / "slurm_job").read_text()
         listed = ["squeue", "--noheader", f"--jobs={job}"]

@@ -63,10 +63,14 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
     """The processes that do the tasks of a build."""
     found = []
     with suppress(OSError):
-        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-            if b"_work" in Path("/proc", child, "cmdline").read_bytes():
-                found.append(int(child))
+        for child in children(process.pid):
+            if f"workers of {process.pid}".encode() in Path(f"/proc/{child}/cmdline").read_bytes():
+                found += children(child)
     return found
+
+
+def children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
