@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 $(VENV)/core: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "corpuskit needs Python 3.11 or later: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[enrich,publish,report]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[enrich,pretrain,publish,report]'
 	touch $@
 
 $(VENV)/dev: $(VENV)/core
@@ -18,6 +18,7 @@ $(VENV)/dev: $(VENV)/core
 # On Linux the real vLLM annotates paragraphs of the corpus; elsewhere there is no build of it for the CPU.
 ifeq ($(shell uname),Linux)
 LABELS := --annotations demo-labels
+SOFT := --sample soft=demo-soft
 endif
 
 demo: $(VENV)/core
@@ -25,10 +26,14 @@ demo: $(VENV)/core
 ifdef LABELS
 	@$(MAKE) --no-print-directory demo-model
 	$(BIN)/corpuskit enrich demo-corpus --prompt biomed-enriched-fr --serve demo --min-words 30 --share 0.25 --output demo-labels
+	$(BIN)/corpuskit sample soft --from demo-corpus $(LABELS) --output demo-soft
 endif
 	$(BIN)/corpuskit sample biomed-fr-small --from demo-corpus --output demo-sample
-	$(BIN)/corpuskit publish demo-corpus $(LABELS) --sample biomed-fr-small=demo-sample --splits 80/10/10 --name "corpuskit demo" --output demo-published
+	$(BIN)/corpuskit publish demo-corpus $(LABELS) --sample biomed-fr-small=demo-sample $(SOFT) --splits 80/10/10 --name "corpuskit demo" --output demo-published --overwrite
 	$(BIN)/corpuskit report demo-corpus $(LABELS) --output demo-report.html
+	$(BIN)/corpuskit tokenizer demo-corpus --vocabulary 1000 --held-out 10 --output demo-tokenizer
+	$(BIN)/corpuskit pretrain try-on-cpu --data demo-corpus --tokenizer demo-tokenizer --output demo-pretrained
+	$(BIN)/corpuskit fill "Le patient présente une <mask> aiguë" --model demo-pretrained
 
 # The real vLLM on the CPU with a tiny model, 3 GB in ~/.cache/corpuskit; does nothing where it is installed.
 demo-model: $(VENV)/core
@@ -44,4 +49,4 @@ test: lint $(if $(CORPUSKIT_DEMO_SERVER),demo-model)
 	$(BIN)/pytest -n auto --dist loadgroup
 
 clean:
-	rm -rf $(VENV) demo-corpus demo-labels demo-sample demo-published demo-report.html .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo-corpus demo-labels demo-sample demo-soft demo-published demo-report.html demo-tokenizer demo-pretrained .mypy_cache .pytest_cache .ruff_cache

@@ -17,7 +17,7 @@ from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 from rich.console import Console
 
-from corpuskit import progress, runs
+from corpuskit import energy, progress, runs
 from corpuskit.clean.encoding import EncodingStep
 from corpuskit.clean.gopher import GopherStep
 from corpuskit.clean.kinds import KindStep
@@ -199,6 +199,7 @@ def _build(
     console: Console,
 ) -> Run:
     started, clock = runs.now(), _Clock()
+    meter = energy.counting(execution)
     planned = plan(config, execution.workers, limit)
     inputs = runs.describe_all([unit.file for unit in planned.units])
     tests = _test_sets(config)
@@ -239,6 +240,7 @@ def _build(
                 "fingerprint": fingerprint,
                 "started": started,
                 "seconds": clock.stages,
+                "energy": meter.read().told,
                 "executor": execution.kind,
                 "workers": execution.workers,
                 "limit": limit if limit >= 0 else None,
@@ -248,6 +250,7 @@ def _build(
                 "inputs": [
                     {"source": names[unit.source]} | told for unit, told in zip(planned.units, inputs, strict=True)
                 ],
+                "dates": _dates(planned),
                 "test_sets": tests,
                 "contamination": accounts["contamination"],
                 "ignored": _counted(work, names)[1],
@@ -336,6 +339,15 @@ def _test_sets(config: BuildConfig) -> list[dict[str, Any]]:
 def names_of(config: BuildConfig) -> list[str]:
     """The name of each source in the ``source`` column, in the order of the configuration."""
     return [source.reader().source_name for source in config.sources]
+
+
+def _dates(planned: Plan) -> dict[str, list[str]]:
+    """The first and the last day that the input of each source is of, where they are known."""
+    found: dict[str, list[str]] = {}
+    for number, (name, source) in enumerate(zip(names_of(planned.config), planned.config.sources, strict=True)):
+        files = [unit.file for unit in planned.units if unit.source == number]
+        found.setdefault(name, []).extend(source.reader().dates(files))
+    return {name: [min(days), max(days)] for name, days in found.items() if days}
 
 
 class _Clock:

@@ -30,7 +30,7 @@ from corpuskit.dedup.near import NearOptions
 from corpuskit.sources import READERS
 from corpuskit.sources.base import SourceOptions, SourceReader
 from corpuskit.sources.sample import SampleOptions
-from corpuskit.steps import StepOptions, no_such_option
+from corpuskit.steps import StepOptions, from_yaml, no_such_option
 
 
 class ConfigError(Exception):
@@ -160,7 +160,7 @@ def read(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = from_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
     except OSError as error:

@@ -45,7 +45,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from corpuskit import workers
 from corpuskit.runs import write_json
-from corpuskit.steps import StepOptions
+from corpuskit.steps import StepOptions, from_yaml
 from corpuskit.workers import Worker
 
 #: Seconds after which a file that another node wrote must be visible here (network file systems cache).
@@ -141,7 +141,7 @@ def load_profile(path: str | Path) -> SlurmProfile:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = from_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ProfileError(f"{path}: there is no such file") from None
     except OSError as error:

@@ -17,6 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePosixPath
 from typing import IO, Any, Self, cast
@@ -81,6 +82,17 @@ class Member:
         if len(data) > limit:
             raise Refused(f"larger than {limit >> 20} MiB", "split it, or drop it")
         return data
+
+
+def day(file: InputFile) -> str:
+    """The day that a file on this machine was last changed (ISO 8601), "" of another, or where it is gone."""
+    filesystem, path = url_to_fs(file.path)
+    if not isinstance(filesystem, LocalFileSystem):
+        return ""
+    try:
+        return datetime.fromtimestamp(os.path.getmtime(path), UTC).date().isoformat()
+    except OSError:
+        return ""
 
 
 def find(path: str) -> list[InputFile]:

@@ -22,6 +22,12 @@ _NAMED_LICENCES = {
     "http://hal.archives-ouvertes.fr/licences/etalab/": "etalab-2.0",
     "http://hal.archives-ouvertes.fr/licences/publicdomain/": "CC-PDM-1.0",
     "gfdl": "GFDL-1.3-or-later",
+    **dict.fromkeys(["odc-by", "odc-by 1.0"], "ODC-By-1.0"),
+    **dict.fromkeys(["pddl", "pddl 1.0"], "PDDL-1.0"),
+    **dict.fromkeys(["odbl", "odbl 1.0"], "ODbL-1.0"),
+    **dict.fromkeys(["mit license", "mit licence"], "MIT"),
+    **dict.fromkeys(["apache 2.0", "apache license 2.0", "apache license, version 2.0"], "Apache-2.0"),
+    **dict.fromkeys(["ogl 3.0", "ogl-3.0", "open government licence v3.0"], "OGL-UK-3.0"),
 }
 
 # ISO 639-2 (bibliographic and terminological) and -3 codes met in library records.

@@ -201,13 +201,34 @@ def tidy(output: Path, fingerprint: str) -> None:
             shutil.rmtree(work)
 
 
-def done_before(output: Path, fingerprint: str, overwrite: bool) -> dict[str, Any] | None:
+def apart(output: Path, *read_from: Path) -> None:
+    """Make sure that a run does not write where it reads.
+
+    Raises:
+        RunError: the output is a folder that is read from, or one is inside the other.
+    """
+    own = output.resolve()
+    for folder in read_from:
+        other = folder.resolve()
+        if own.is_relative_to(other) or other.is_relative_to(own):
+            raise RunError(f"{output} cannot be written: the run reads from {folder}; choose a folder beside it")
+
+
+def done_before(output: Path, fingerprint: str, overwrite: bool, tool: str) -> dict[str, Any] | None:
     """The manifest of this very run where a folder holds it, finished; None where it is to be done.
+
+    Args:
+        output: the folder.
+        fingerprint: of the run.
+        overwrite: another run of the same tool may be replaced.
+        tool: the command, as its manifest has it.
 
     Raises:
         RunError: the folder holds another run that is not to be replaced, or something else.
     """
     finished = read_manifest(output)
+    if finished is not None and finished["tool"] != tool:
+        raise RunError(f"{output} holds what `{finished['tool']}` wrote: choose another folder")
     if finished is not None and not overwrite:
         if finished["fingerprint"] != fingerprint:
             raise RunError(f"{output} holds another run: choose another folder, or replace it with --overwrite")
@@ -216,6 +237,12 @@ def done_before(output: Path, fingerprint: str, overwrite: bool) -> dict[str, An
     if finished is None and output.exists() and not (output / WORK).exists() and any(output.iterdir()):
         raise RunError(f"{output} holds something else: choose another folder")
     return None
+
+
+def cache(name: str) -> Path:
+    """The folder for what all runs share: ``name`` in ``$CORPUSKIT_CACHE``, or in ``~/.cache/corpuskit``."""
+    chosen = os.environ.get("CORPUSKIT_CACHE")
+    return (Path(chosen).expanduser().absolute() if chosen else Path.home() / ".cache" / "corpuskit") / name
 
 
 def now() -> str:

@@ -6,6 +6,7 @@ import gzip
 import json
 import shutil
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -152,6 +153,10 @@ def test_the_manifest_names_every_input_with_its_checksum(demo: Path) -> None:
     manifest = orjson.loads((demo / "manifest.json").read_bytes())
     named = {(row["source"], row["name"]): row["sha256"] for row in manifest["inputs"]}
     assert len(named[("pubmed", "medline.xml")]) == 64
+    # An ISTEX extraction tells its day itself; other files are of the day of their last change.
+    changed = datetime.fromtimestamp((SAMPLES / "jsonl" / "cases.jsonl").stat().st_mtime, UTC).date().isoformat()
+    assert manifest["dates"]["istex"] == ["2026-11-02", "2026-11-02"]
+    assert manifest["dates"]["cases"] == [changed, changed]
     assert manifest["config"]["language"] == "fr"
     assert manifest["versions"]["datatrove"].startswith("0.10")
     assert {row["name"] for row in manifest["outputs"]} >= {"articles/00000.parquet", "funnel.json"}

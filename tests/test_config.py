@@ -83,6 +83,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     [
         ("- a", "expected fields such as"),
         ("a: [", "not YAML"),
+        ("language: fr\nsources: []\nlanguage: en", "`language` stands there twice"),
         ("sources: 5", "expected a list"),
         (None, "there is no such file"),
     ],

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from corpuskit import energy
-from corpuskit.energy import Meter
+from corpuskit.build import build
+from corpuskit.config import BuildConfig
+from corpuskit.energy import Meter, Processors
+from corpuskit.executors import Execution
+from corpuskit.publish.dataset import publish
+from corpuskit.sample.recipe import validate
+from corpuskit.sample.run import sample
 
 
 class Clock:
@@ -69,3 +78,57 @@ def test_without_a_gpu(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     assert stated.read() == (pytest.approx(0.05), "estimated: 50 W as stated, times the time")
     assert told.read() == (pytest.approx(0.7), "estimated: 700 W as stated, times the time")
     assert elsewhere.read() == (None, "unknown: the server is elsewhere; state its power with --watts")
+
+
+def test_processors_of_this_process_and_of_those_it_starts() -> None:
+    meter = Processors()
+    busy = (
+        "import time\nbegun = time.process_time()\nwhile time.process_time() - begun < 0.3: pass\nprint(flush=True)\n"
+    )
+    subprocess.run([sys.executable, "-c", busy], check=True, stdout=subprocess.DEVNULL)
+    # The second one still runs when it is counted.
+    with subprocess.Popen([sys.executable, "-c", busy + "input()"], stdin=-1, stdout=-1) as second:
+        assert second.stdout is not None
+        second.stdout.readline()
+        kwh, how = meter.read()
+        second.communicate(b"\n")
+    assert kwh is not None
+    least = 0.6 if Path("/proc/self/stat").exists() else 0.3
+    assert least - 0.1 <= kwh * 3.6e6 / energy.CORE_WATTS < 10
+    assert how == "estimated: 10 W a core, times the time that processors worked"
+
+
+def test_processors_elsewhere(clock: Clock) -> None:
+    meter = energy.counting(Execution(kind="slurm", workers=8), gpus=True)
+    clock.now = 1_800.0
+    assert meter.read() == (
+        pytest.approx(0.04),
+        "estimated: 8 core(s) of 10 W elsewhere, times the time, waiting too; no GPU",
+    )
+
+
+def test_gpus_are_counted_only_where_they_compute(gpus: dict[int, int], clock: Clock) -> None:
+    assert isinstance(energy.counting(gpus=True), Meter)
+    assert isinstance(energy.counting(gpus=False), Processors)
+
+
+def test_every_stage_tells_what_it_used(tmp_path: Path) -> None:
+    cases = Path(energy.__file__).parent / "samples" / "jsonl"
+    config = BuildConfig.model_validate({"sources": [{"type": "jsonl", "path": str(cases)}]})
+    built = build(config, tmp_path / "corpus").manifest
+    drawn = sample(validate({"name": "all", "description": "x"}), tmp_path / "corpus", tmp_path / "drawn").manifest
+    published = publish(tmp_path / "corpus", tmp_path / "published", samples={"all": tmp_path / "drawn"}).manifest
+    for told in (built, drawn, published):
+        assert told["energy"]["kwh"] > 0
+        assert told["energy"]["how"].startswith("estimated: 10 W a core")
+    assert drawn["before"] == [
+        {"tool": "corpuskit build", "name": "corpus", "fingerprint": built["fingerprint"], "energy": built["energy"]}
+    ]
+    found = {stage.tool: stage.kwh for stage in energy.stages([drawn, published])}
+    assert found == {told["tool"]: told["energy"]["kwh"] for told in (built, drawn, published)}
+    card = (tmp_path / "published" / "README.md").read_text(encoding="utf-8")
+    for step in ("build", "sample all", "publishing"):
+        assert re.search(rf"^\| {step} \| \d+ s \| [\d.e-]+ kWh \| [\d.e-]+ g \| estimated: 10 W", card, re.MULTILINE)
+    # What it used does not make another run of it.
+    assert not build(config, tmp_path / "corpus").worked
+    assert not publish(tmp_path / "corpus", tmp_path / "published", samples={"all": tmp_path / "drawn"}).worked

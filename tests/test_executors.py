@@ -402,6 +402,7 @@ def test_without_a_cluster_the_message_says_so(diary: Path) -> None:
     [
         ("[]", "expected fields such as `partition:` and `time:`, found list"),
         ("partition: [", "not YAML"),
+        ("partition: cpu\npartition: gpu", "`partition` stands there twice"),
         ("partitoin: cpu", "  - partitoin: no such option; did you mean `partition`?"),
         ("colour: blue", "  - colour: no such option; known: partition, account"),
         (

@@ -109,18 +109,32 @@ def test_a_finished_run_is_left_alone_and_tidied_up_and_another_is_not_replaced(
     folder = finished(tmp_path / "corpus", fingerprint="a" * 64)
     with runs.working(folder, "a" * 64) as work:  # killed after its last file
         (work / "left").write_text("x")
-    found = runs.done_before(folder, "a" * 64, overwrite=False)
+    tool = "corpuskit build"
+    found = runs.done_before(folder, "a" * 64, False, tool)
     assert found is not None
     assert found["fingerprint"] == "a" * 64
     assert not (folder / runs.WORK).exists()
-    assert runs.done_before(folder, "a" * 64, overwrite=True) is None
-    assert runs.done_before(tmp_path / "absent", "a" * 64, overwrite=False) is None
+    assert runs.done_before(folder, "a" * 64, True, tool) is None
+    assert runs.done_before(tmp_path / "absent", "a" * 64, False, tool) is None
     with pytest.raises(runs.RunError, match="holds another run: choose another folder, or replace it with --overwrite"):
-        runs.done_before(folder, "b" * 64, overwrite=False)
+        runs.done_before(folder, "b" * 64, False, tool)
+    for overwrite in (False, True):
+        with pytest.raises(runs.RunError, match="holds what `corpuskit build` wrote: choose another folder"):
+            runs.done_before(folder, "b" * 64, overwrite, "corpuskit sample")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").write_text("x")
     with pytest.raises(runs.RunError, match="holds something else"):
-        runs.done_before(tmp_path / "other", "a" * 64, overwrite=True)
+        runs.done_before(tmp_path / "other", "a" * 64, True, tool)
+
+
+def test_a_run_does_not_write_where_it_reads(tmp_path: Path) -> None:
+    corpus, labels = tmp_path / "corpus", tmp_path / "labels"
+    corpus.mkdir()
+    (tmp_path / "link").symlink_to(corpus)
+    runs.apart(tmp_path / "corpus-2", corpus, labels)
+    for output in (corpus, corpus / "sample", tmp_path, tmp_path / "link", corpus / ".." / "labels"):
+        with pytest.raises(runs.RunError, match=r"the run reads from .*; choose a folder beside it"):
+            runs.apart(output, corpus, labels)
 
 
 def test_the_files_of_a_folder(tmp_path: Path) -> None:

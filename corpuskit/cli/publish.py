@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -14,6 +15,8 @@ from corpuskit.cli.common import Output, app, fail, named
 
 if TYPE_CHECKING:
     from corpuskit.publish.dataset import Published
+
+_Value = TypeVar("_Value")
 
 
 @app.command()
@@ -45,6 +48,10 @@ def publish(
         typer.Option(
             "--licence", metavar="SOURCE=LICENCE", help="Licence of what states none in this source; repeatable."
         ),
+    ] = None,
+    without: Annotated[
+        Path | None,
+        typer.Option("--without", metavar="FILE", help="Articles to leave out: an id, DOI or address a line."),
     ] = None,
     splits: Annotated[
         str, typer.Option("--splits", help="Train/validation/test, in per cent of the articles.")
@@ -81,17 +88,21 @@ def publish(
         if error.name != "jinja2":
             raise
         raise fail("a card needs jinja2: pip install 'corpuskit-fr[publish]'") from None
-    from corpuskit.publish.push import PushError
+    from corpuskit.publish.push import PushError, ready
     from corpuskit.publish.push import push as send
     from corpuskit.publish.splits import Shares, SplitError
 
     try:
+        if push:
+            ready(push)
+        stated = [named("--licence", one, "hal=CC-BY-4.0") for one in licence or ()]
+        drawn = [(told or path.absolute().name, path) for told, path in map(_named, sample or ())]
         publication = Publication(
             name=name,
             authors=tuple(author or ()),
             contact=contact,
             url=f"https://huggingface.co/datasets/{push}" if push else "",
-            licences=dict(named("--licence", one, "hal=CC-BY-4.0") for one in licence or ()),
+            licences=_each("--licence", stated, "give one"),
             shares=Shares.parse(splits),
             link=link,
         )
@@ -99,10 +110,11 @@ def publish(
             corpus,
             output,
             publication,
-            samples={told or path.absolute().name: path for told, path in map(_named, sample or ())},
+            samples=_each("--sample", drawn, "give each a name of its own: --sample NAME=DIR"),
             annotations=[_named(one) for one in annotations or ()],
             agreement=agreement,
             student=student,
+            without=without,
             overwrite=overwrite,
         )
         _show(done)
@@ -116,6 +128,18 @@ def publish(
 def _named(text: str) -> tuple[str, Path]:
     name, equals, path = text.partition("=")
     return (name, Path(path)) if equals else ("", Path(text))
+
+
+def _each(option: str, pairs: Sequence[tuple[str, _Value]], mend: str) -> dict[str, _Value]:
+    """What was given under each name; a name can be given once."""
+    from corpuskit.config import ConfigError
+
+    found: dict[str, _Value] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ConfigError(f"{option}: {name} is given twice, {found[name]} and {value}; {mend}")
+        found[name] = value
+    return found
 
 
 def _show(done: Published) -> None:
@@ -135,6 +159,10 @@ def _show(done: Published) -> None:
             withheld[row["withheld"]] = withheld.get(row["withheld"], 0) + row["rows"]
     for why, number in withheld.items():
         console.print(f"{number:,} paragraphs are published without text: {why}.", highlight=False)
+    if removed := done.manifest["removed"]:
+        console.print(f"Articles left out: {removed['articles']:,}.", highlight=False)
+    for name in done.unknown:
+        console.print(f"No article to leave out is called so: {escape(name)}", highlight=False, soft_wrap=True)
     console.print(
         f"Written to [bold]{escape(str(done.output))}[/]: read its README.md", highlight=False, soft_wrap=True
     )
@@ -158,8 +186,8 @@ def refill(
     except RefillError as error:
         raise fail(str(error)) from None
     counts = done.counts
-    told = f"{counts['refilled']:,} texts refilled, {counts['missing']:,} missing, {counts['mismatched']:,} mismatched"
-    Console().print(f"{told}: {escape(str(done.output))}", highlight=False, soft_wrap=True)
+    told = ", ".join(f"{number:,} {what}" for what, number in counts.items())
+    Console().print(f"texts: {told}; in {escape(str(done.output))}", highlight=False, soft_wrap=True)
     if done.left:
         Console(stderr=True).print(
             f"what is still out is listed in {escape(str(done.output / LISTED))}", soft_wrap=True

@@ -1,4 +1,4 @@
-"""report: one page to look at a corpus before it is worked with."""
+"""report: one page to look at a corpus before it is worked with, or at a pretraining run after it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from corpuskit.cli.common import app, fail
 @app.command()
 def report(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="What `corpuskit build` or `sample` wrote, or Parquet of paragraphs.")
+        Path, typer.Argument(metavar="DIR", help="What `corpuskit build`, `sample` or `pretrain` wrote, or Parquet.")
     ],
     annotations: Annotated[
         list[Path] | None,
@@ -25,7 +25,7 @@ def report(
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
 ) -> None:
-    """Look at a corpus: one HTML page, which works offline.
+    """Look at a corpus, or at a pretraining run: one HTML page, which works offline.
 
     corpuskit report corpus --annotations labels --output report.html
     """
@@ -33,8 +33,15 @@ def report(
     from corpuskit.paragraphs.read import ParagraphsError
     from corpuskit.report.page import ReportError
     from corpuskit.report.run import report as run
+    from corpuskit.report.training import is_training, training
 
     try:
+        if is_training(folder):
+            if annotations or against:
+                raise ReportError(f"{folder} is a pretraining run: leave out --annotations and --against")
+            training(folder, output)
+            Console().print(f"{folder}: its curves, data and cost are in {output}", markup=False, soft_wrap=True)
+            return
         done = run(folder, output, annotations or [], against)
     except (AnnotationsError, ParagraphsError, ReportError) as error:
         raise fail(str(error)) from None

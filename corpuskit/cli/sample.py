@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from corpuskit.cli.common import Executor, Output, Profile, RayAddress, Workers, app, execution_of, fail, interrupted
 
@@ -15,10 +16,22 @@ if TYPE_CHECKING:
     from corpuskit.sample.run import Sampled
 
 
+def _list(asked: bool) -> None:
+    if not asked:
+        return
+    from corpuskit.sample import recipe as recipes
+
+    table = Table("recipe", "what it draws", box=None, pad_edge=False)
+    for name in recipes.shipped():
+        table.add_row(name, escape(recipes.load(name).description))
+    Console().print(table)
+    raise typer.Exit
+
+
 @app.command()
 def sample(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="Name of a recipe that comes with corpuskit, or a file.")
+        str, typer.Argument(metavar="RECIPE", help="Name of a recipe that comes with corpuskit (--list), or a file.")
     ],
     source: Annotated[Path, typer.Option("--from", help="Folder that `corpuskit build` wrote.")],
     output: Output,
@@ -35,6 +48,9 @@ def sample(
     profile: Profile = None,
     ray_address: RayAddress = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another sample in the folder.")] = False,
+    listed: Annotated[
+        bool, typer.Option("--list", callback=_list, is_eager=True, help="List the recipes that come with corpuskit.")
+    ] = False,
 ) -> None:
     """Draw a data set from a corpus, by a recipe.
 
@@ -74,6 +90,8 @@ def _show(done: Sampled) -> None:
         console.print(factor_table(told))
     console.print(share_table(told))
     console.print(repetition_table(told))
+    for warning in told["warnings"]:
+        console.print(f"[yellow]note:[/] {escape(warning)}", highlight=False, soft_wrap=True)
     units, kind = told["units"], told["unit"]
     sizes = [f"{told[one]['after']:,} {one} of {told[one]['before']:,}" for one in ("paragraphs", "words", "tokens")
              if told[one]]  # fmt: skip

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+from corpuskit import runs
 from corpuskit.enrich.server import ServeOptions
 
 NAME = "gemma3-270m-demo"
@@ -37,8 +38,7 @@ class DemoModelError(Exception):
 
 def folder() -> Path:
     """Where it is installed: ``demo-model`` in ``$CORPUSKIT_CACHE``, or in ``~/.cache/corpuskit``."""
-    cache = os.environ.get("CORPUSKIT_CACHE")
-    return (Path(cache).expanduser().absolute() if cache else Path.home() / ".cache" / "corpuskit") / "demo-model"
+    return runs.cache("demo-model")
 
 
 def installed() -> bool:

@@ -23,7 +23,7 @@ import pyarrow as pa
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from corpuskit.steps import StepOptions
+from corpuskit.steps import StepOptions, from_yaml
 
 #: What a value of an answer may be.
 Value = str | int | bool | list[str]
@@ -353,7 +353,7 @@ def parse(content: str, where: str = "the prompt") -> Prompt:
     if opening.strip() != "---" or not line or not closing:
         raise PromptError(f"{where}: a prompt begins with a header in YAML between two lines of ---")
     try:
-        told = yaml.safe_load(header)
+        told = from_yaml(header)
     except yaml.YAMLError as error:
         raise PromptError(f"{where}: the header is no YAML: {error}") from None
     if not isinstance(told, dict):
@@ -363,6 +363,13 @@ def parse(content: str, where: str = "the prompt") -> Prompt:
     except ValidationError as error:
         lines = [f"  - {_place(one['loc'])}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]
         raise PromptError("\n".join([f"{where} cannot be used:", *lines])) from None
+
+
+def written(prompt: Prompt) -> str:
+    """The Markdown file that holds a prompt: what :func:`parse` reads."""
+    header = prompt.model_dump(exclude={"text"}, exclude_defaults=True)
+    told = yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=110)
+    return f"---\n{told}---\n{prompt.text}\n"
 
 
 def _place(location: tuple[str | int, ...]) -> str:

@@ -19,12 +19,12 @@ def files(path: str | Path) -> list[Path]:
     """The Parquet files of paragraphs, by name.
 
     Args:
-        path: what `corpuskit build` wrote, a folder of Parquet files, one file, or a glob.
+        path: what `corpuskit build`, `publish` or `refill` wrote, a folder of Parquet files, one file, or a glob.
 
     Raises:
         ParagraphsError: there are none.
     """
-    path = Path(path)
+    path = tables(path)
     folder = path / "paragraphs" if (path / "paragraphs").is_dir() else path
     if folder.is_dir():
         found = sorted(folder.glob("*.parquet"))
@@ -35,6 +35,12 @@ def files(path: str | Path) -> list[Path]:
             f"{path}: no Parquet files of paragraphs there; give a folder that `corpuskit build` wrote"
         )
     return found
+
+
+def tables(path: str | Path) -> Path:
+    """The folder that holds the tables, a folder each: of a published data set that is ``data``."""
+    path = Path(path)
+    return path / "data" if (path / "data" / "paragraphs").is_dir() else path
 
 
 def dataset(path: str | Path, needs: Sequence[str] = ("id", "text")) -> ds.Dataset:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from corpuskit.steps import StepOptions, no_such_option
+from corpuskit.steps import StepOptions, from_yaml, no_such_option
 
 
 class PretrainError(Exception):
@@ -50,6 +50,9 @@ class Data(StepOptions):
     """What is read, and as what."""
 
     sources: list[Source] = Field(default_factory=list, description="one or more; --data replaces them")
+    watched: list[Source] = Field(
+        default_factory=list, description="not trained on: the validation loss is measured there too (forgetting)"
+    )
     unit: Literal["article", "paragraph"] = Field("article", description="a document: within it attention reaches")
     sequence_length: int = Field(512, ge=16, description="tokens of a packed sequence, special ones counted")
     held_out: float = Field(1.0, gt=0, lt=100, description="per cent of the articles that are kept for validation")
@@ -154,7 +157,7 @@ def load(path: str | Path, **changed: Any) -> PretrainConfig:
     """
     path = shipped().get(str(path)) or Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = from_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PretrainError(
             f"{path}: there is no such file; those that come along are {', '.join(shipped())}"
@@ -165,11 +168,20 @@ def load(path: str | Path, **changed: Any) -> PretrainConfig:
         raise PretrainError(f"{path}: not YAML: {error}") from None
     if not isinstance(content, dict):
         raise PretrainError(f"{path}: expected fields such as `name:` and `start:`, found {type(content).__name__}")
+    return validate(content | changed, str(path))
+
+
+def validate(content: dict[str, Any], where: str = "the configuration") -> PretrainConfig:
+    """Check a configuration given as a dict.
+
+    Raises:
+        PretrainError: naming every field that is wrong, and how to mend it.
+    """
     try:
-        return PretrainConfig.model_validate(content | changed)
+        return PretrainConfig.model_validate(content)
     except ValidationError as error:
         lines = dict.fromkeys(_explain(problem) for problem in error.errors())
-        raise PretrainError("\n".join([f"{path} cannot be used:", *(f"  - {line}" for line in lines)])) from None
+        raise PretrainError("\n".join([f"{where} cannot be used:", *(f"  - {line}" for line in lines)])) from None
 
 
 def _explain(problem: Any) -> str:
@@ -190,4 +202,4 @@ def _explain(problem: Any) -> str:
     return f"{place}: {problem['msg'].removeprefix('Value error, ')}{shown}"
 
 
-_PARTS: dict[str, type[BaseModel]] = {"sources": Source}
+_PARTS: dict[str, type[BaseModel]] = {"sources": Source, "watched": Source}

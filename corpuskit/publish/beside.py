@@ -6,16 +6,19 @@ neither is held. Annotations in another order, such as people's sheets, are brou
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpuskit.enrich.annotations import read
+from corpuskit.enrich.annotations import OUTCOMES, read
+from corpuskit.enrich.prompts import Prompt, SpansField
 from corpuskit.paragraphs import read as paragraphs
 from corpuskit.sql import literal, parquet
 
@@ -33,12 +36,52 @@ class Beside:
     """One annotation table of a publication, in the order of the paragraphs."""
 
     name: str
+    prompt: Prompt
     files: list[Path]
     #: The name in the data set of each column that goes there.
     columns: dict[str, str]
-    #: Rows of the table, and those of paragraphs that are published.
+    #: Rows of the table.
     rows: int
-    found: int
+
+
+class Answers:
+    """What annotations say of the paragraphs that are published, counted as they are written."""
+
+    def __init__(self, beside: Beside) -> None:
+        self.beside = beside
+        self._outcomes = Counter[str]()
+        self._counts = {name: Counter[str]() for name in beside.prompt.fields}
+
+    def count(self, table: pa.Table) -> None:
+        """Add what stands in the columns of a table."""
+        _add(self._outcomes, table[self.beside.columns["outcome"]])
+        for name, asked in self.beside.prompt.fields.items():
+            column = table[self.beside.columns[name]]
+            if isinstance(asked, SpansField):
+                self._counts[name]["passages"] += pc.sum(pc.list_value_length(column)).as_py() or 0
+            else:
+                _add(self._counts[name], column)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """As a manifest has it: rows of the table, how many are published, and by field how often what was said."""
+        fields = self.beside.prompt.fields
+        return {
+            "name": self.beside.name,
+            "rows": self.beside.rows,
+            "published": self._outcomes.total(),
+            "outcomes": {one: self._outcomes[one] for one in OUTCOMES if self._outcomes[one]},
+            "answers": {
+                name: {one: counted[one] for one in [*fields[name].classes, *counted]}
+                for name, counted in self._counts.items()
+            },
+        }
+
+
+def _add(counted: Counter[str], column: pa.ChunkedArray) -> None:
+    for row in pc.value_counts(column.drop_null()).to_pylist():
+        value = row["values"]
+        counted[str(value).lower() if isinstance(value, bool) else str(value)] += row["counts"]
 
 
 def beside(corpus: Path, folder: Path, name: str, prefix: str, taken: set[str], work: Path) -> Beside:
@@ -70,7 +113,7 @@ def beside(corpus: Path, folder: Path, name: str, prefix: str, taken: set[str], 
         files, found = _ordered(corpus, files, work / f"{name}.parquet")
     if not found:
         raise BesideError(f"{folder}: none of its {rows:,} paragraphs is in {corpus}; is it another corpus's?")
-    return Beside(name, files, columns, rows, found)
+    return Beside(name, told.prompt, files, columns, rows)
 
 
 def _ids(corpus: Path) -> Iterator[pa.Table]:

@@ -6,14 +6,21 @@ Values come from strangers' files: every one that the template prints is escaped
 from __future__ import annotations
 
 import re
+import shlex
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from corpuskit import identifiers
+from corpuskit.dedup.near import NearOptions
+from corpuskit.energy import GRID
+from corpuskit.enrich.selection import Selection
+from corpuskit.publish import log
 from corpuskit.publish.licences import judge
 
 #: Where the template is: in the package when installed, beside it in a checkout.
@@ -25,13 +32,17 @@ _SIZES = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "
           (10**8, "10M<n<100M"), (10**9, "100M<n<1B"),
           (10**10, "1B<n<10B"), (10**11, "10B<n<100B"), (10**12, "100B<n<1T")]  # fmt: skip
 #: What the Hub takes as `license`, of the licences that let a text be passed on.
-_HUB_LICENCES = {
+HUB_LICENCES = {
     *(f"cc-by-{version}" for version in ("2.0", "2.5", "3.0", "4.0")),
     *(f"cc-by-sa-{version}" for version in ("3.0", "4.0")),
     *(f"cc-by-nc-{version}" for version in ("2.0", "3.0", "4.0")),
     *(f"cc-by-nc-sa-{version}" for version in ("2.0", "3.0", "4.0")),
-    "cc0-1.0", "etalab-2.0", "mit", "apache-2.0", "pddl", "odbl", "odc-by",
+    "cc0-1.0", "etalab-2.0", "mit", "apache-2.0", "pddl", "odbl", "odc-by", "gfdl",
 }  # fmt: skip
+#: What it calls some of them.
+_HUB_NAMES = {"pddl-1.0": "pddl", "odbl-1.0": "odbl", "odc-by-1.0": "odc-by"} | dict.fromkeys(
+    ["gfdl-1.2-or-later", "gfdl-1.3-only", "gfdl-1.3-or-later"], "gfdl"
+)
 #: Characters that turn the direction of a line, or cannot be seen.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
@@ -39,6 +50,11 @@ _UNSEEN = re.compile(
 #: What Markdown reads as more than text; an underscore within a word is none of it.
 _ENTITIES = re.compile(r"[&<>|@$\\`*~\[\]]|(?<![^\W_])_|_(?![^\W_])|://|(?i:(?<=www)\.)")
 _FENCE = re.compile(r"^\s*(~{3,}|`{3,})", re.MULTILINE)
+#: What LaTeX reads as more than text.
+_LATEX = str.maketrans(
+    {"{": "", "}": "", "\\": "", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
+    | {one: f"\\{one}" for one in "&%$#_"}
+)
 
 
 class Made(str):
@@ -75,19 +91,31 @@ def pages(told: Mapping[str, Any], recipes: Mapping[str, str]) -> dict[str, str]
         told: the manifest of the publication, without its outputs.
         recipes: the text of the recipe of each sample.
     """
+    environment = templates()
+    found = {"README.md": environment.get_template(_CARD), "LICENSE.md": environment.from_string(_LICENCES)}
+    values = _values(told, recipes)
+    return {name: rendered(template, values) for name, template in found.items()}
+
+
+def templates() -> Environment:
+    """Where cards come from: whatever a template prints is escaped, unless it was made here."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDERS), undefined=StrictUndefined, finalize=escape, keep_trailing_newline=True
     )
     environment.filters |= {
         "n": lambda number: Made("–" if number is None else f"{number:,}"),
         "percent": lambda share: Made("–" if share is None else f"{share:.2%}"),
+        "short": lambda number: Made("–" if number is None else f"{number:,.3g}"),
+        "loss": lambda number: Made("–" if number is None else f"{number:.4f}"),
         "literal": lambda text: Made('"' + re.sub(r"[^\w./-]", "-", text) + '"'),
         "fenced": fenced,
     }
-    templates = {"README.md": environment.get_template(_CARD), "LICENSE.md": environment.from_string(_LICENCES)}
-    values = _values(told, recipes)
-    rendered = {name: template.render(values) for name, template in templates.items()}
-    return {name: re.sub(r"\n{3,}", "\n\n", page).strip("\n") + "\n" for name, page in rendered.items()}
+    return environment
+
+
+def rendered(template: Template, values: Mapping[str, Any]) -> str:
+    """A page of Markdown, without the empty lines that a template leaves."""
+    return re.sub(r"\n{3,}", "\n\n", template.render(values)).strip("\n") + "\n"
 
 
 def metadata(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,9 +126,10 @@ def metadata(told: Mapping[str, Any]) -> dict[str, Any]:
     if "student" in annotators and "machine-generated" not in created:
         created.append("machine-generated")
     published = sorted({row["licence"] for row in paragraphs["counts"] if row["withheld"] is None})
-    one = published[0].lower() if len(published) == 1 else ""
+    one = identifiers.licence(published[0]).lower() if len(published) == 1 else ""
+    one = _HUB_NAMES.get(one, one)
     withheld = any(row["withheld"] for row in paragraphs["counts"])
-    if one in _HUB_LICENCES and not withheld:
+    if one in HUB_LICENCES and not withheld:
         licence = {"license": one}
     else:
         licence = {"license": "other", "license_name": "by-document", "license_link": "LICENSE.md"}
@@ -161,7 +190,7 @@ def _values(told: Mapping[str, Any], recipes: Mapping[str, str]) -> dict[str, An
             "articles": total["articles"]["rows"] if "articles" in total else 0,
         },
         "configurations": [
-            {"name": name, "unit": one["unit"].removesuffix("s"), "split": split, "with_text": None, **found}
+            {"name": name, "unit": _unit(one, stages["samples"].get(name)), "split": split, "with_text": None, **found}
             for name, one in configurations.items()
             for split, found in one["splits"].items()
         ],
@@ -185,12 +214,17 @@ def _values(told: Mapping[str, Any], recipes: Mapping[str, str]) -> dict[str, An
         "samples": [_sample(name, one, total[name], recipes.get(name, "")) for name, one in stages["samples"].items()],
         "contamination": [{"name": name} | found for name, found in ((build or {}).get("contamination") or {}).items()],
         "splits": _splits(told["splits"]),
-        "energy": _energy(stages),
-        "deduplicated": told["splits"]["near_duplicates_dropped"],
+        "energy": _energy(told),
+        "near": _criterion(told["splits"]["near_duplicates_dropped"]),
+        "masked": ", ".join(masked.get("kinds") or ()),
         "unmasked": build is not None and not masked.get("kinds"),
-        "withheld": sum(row["rows"] for row in counts if row["withheld"]),
+        "withheld": sorted(
+            ({"why": why, "rows": found["rows"]} for (why,), found in _grouped(counts, "withheld").items() if why),
+            key=lambda row: (-row["rows"], row["why"]),
+        ),
         "labelled": any(one["annotator"]["kind"] != "person" for one in stages["annotations"]),
         "contact": publication["contact"],
+        "removed": (told["removed"] or {}).get("articles", 0),
         "bibtex": bibtex(told),
         "commands": _commands(told),
         "fingerprint": Made(told["fingerprint"]),
@@ -210,6 +244,13 @@ def _grouped(counts: Iterable[Mapping[str, Any]], *by: str) -> dict[tuple[Any, .
     return found
 
 
+def _unit(configuration: Mapping[str, Any], sample: Mapping[str, Any] | None) -> str:
+    """What a row is, and what was drawn where that is another thing."""
+    unit: str = configuration["unit"].removesuffix("s")
+    drawn = (((sample or {}).get("manifest") or {}).get("recipe") or {}).get("unit", unit)
+    return unit if drawn == unit else f"{unit}, of whole {drawn}s"
+
+
 def _total(configuration: Mapping[str, Any]) -> dict[str, int]:
     splits = configuration["splits"].values()
     return {name: sum(split[name] for split in splits) for name in ("rows", "words")}
@@ -219,6 +260,9 @@ def _sources(
     build: Mapping[str, Any] | None, funnel: Mapping[str, Any] | None, years: Mapping[str, list[int]]
 ) -> list[dict[str, Any]]:
     files = Counter(one["source"] for one in (build or {}).get("inputs", ()))
+    readers: dict[str, dict[str, None]] = {}
+    for one in ((build or {}).get("config") or {}).get("sources", ()):
+        readers.setdefault(one.get("name") or one["type"], {})[one["type"]] = None
     found = []
     for source, read in ((funnel or {}).get("read") or {}).items():
         kept = funnel["kept"].get(source, {"articles": 0, "paragraphs": 0, "words": 0}) if funnel else {}
@@ -227,7 +271,9 @@ def _sources(
         found.append(
             {
                 "source": source,
+                "reader": ", ".join(readers.get(source, ())) or None,
                 "files": files[source],
+                "dates": " to ".join(dict.fromkeys(((build or {}).get("dates") or {}).get(source) or ())) or None,
                 "articles_read": read["articles"],
                 "paragraphs_read": read["paragraphs"],
                 **kept,
@@ -261,18 +307,14 @@ def _licences(counts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _annotation(
     one: Mapping[str, Any], counted: Mapping[str, Any], agreement: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    prompt, report, annotator = one["prompt"], one["report"] or {}, one["annotator"]
+    prompt, annotator = one["prompt"], one["annotator"]
     kind = {"model": "A language model", "person": "A person", "student": "A student model"}[annotator["kind"]]
     revision = f", revision {annotator['revision']}" if annotator["revision"] else ""
     fields = []
     for name, field in prompt["fields"].items():
-        # A model's and a student's answers are counted under different names.
-        told = ((report.get("fields") or {}).get(name) or {}).get("counts") or (report.get("answers") or {}).get(name)
-        answers = ", ".join(f"{answer}: {number:,}" for answer, number in (told or {}).items())
-        fields.append(
-            {"name": one["prefix"] + name, "definition": field.get("definition"), "answers": answers or "not counted"}
-        )
-    outcomes = ", ".join(f"{name} {number:,}" for name, number in (report.get("outcomes") or {}).items() if number)
+        answers = ", ".join(f"{answer}: {number:,}" for answer, number in counted["answers"][name].items())
+        fields.append({"name": one["prefix"] + name, "definition": field.get("definition"), "answers": answers})
+    outcomes = ", ".join(f"{name} {number:,}" for name, number in counted["outcomes"].items())
     return {
         "name": one["name"],
         "who": f"{kind}: {annotator['name']}{revision}",
@@ -346,54 +388,64 @@ def _sample(name: str, one: Mapping[str, Any], total: Mapping[str, int], recipe:
     return {"name": name, **total, "drawn": "; ".join(told), "recipe": recipe}
 
 
+def _criterion(near: Mapping[str, Any] | None) -> str:
+    """When two texts were near-duplicates for the build, "" where it dropped none."""
+    if near is None:
+        return ""
+    return f"{100 * near['threshold']:g} % of the {near['ngram']}-grams of words are equal and the numbers agree"
+
+
 def _splits(told: Mapping[str, Any]) -> dict[str, str]:
     shares = " / ".join(f"{share:g}" for share in told["shares"])
-    near = "Articles of one cluster of near-duplicates are in one split. "
-    if told["near_duplicates_dropped"]:
-        near += "Of texts of which 80 % of the 5-grams of words are equal and the numbers agree, the build kept one. "
+    near, linking = told["near_duplicates_dropped"], NearOptions()
+    text, compared = "Articles of one cluster of near-duplicates are in one split. ", []
+    if near:
+        text += f"Of articles, and of paragraphs, of which {_criterion(near)}, the build kept one. "
+        compared.append(near["min_words"])
     if told["linked"]:
-        near += (
-            "Articles whose texts or paragraphs meet in a bucket of MinHash (16 buckets of 6 hashes: with a "
-            "probability of 0.992 at a similarity of 0.8) are in one split as well; "
+        missed = (1 - linking.threshold**linking.hashes_per_bucket) ** linking.buckets
+        text += (
+            f"Articles whose texts or paragraphs meet in a bucket of MinHash ({linking.buckets} buckets of "
+            f"{linking.hashes_per_bucket} hashes of {linking.ngram}-grams: with a probability of {1 - missed:.3f} at a "
+            f"similarity of {linking.threshold:g}) are in one split as well; "
             f"the largest group holds {told['largest_group']:,} articles. "
         )
-    if not told["linked"] and not told["near_duplicates_dropped"]:
-        near += "Near-duplicates were neither dropped nor looked for: there may be some in two splits. "
-    near += "Texts under 10 words, and texts that are less alike, may stand in two."
-    return {"shares": shares, "near": near}
+        compared.append(linking.min_words)
+    if compared:
+        text += f"Texts under {min(compared)} words, and texts that are less alike, may stand in two."
+    else:
+        text += "Near-duplicates were neither dropped nor looked for: there may be some in two splits."
+    return {"shares": shares, "near": text}
 
 
-def _energy(stages: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = []
+def _energy(publication: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found, stages = [], publication["stages"]
 
-    def add(step: str, seconds: float | None, work: Mapping[str, Any] | None = None) -> None:
-        kwh, grams = (work or {}).get("energy_kwh"), (work or {}).get("co2e_g")
-        how = "; ".join((work or {}).get("energy_from") or ()) or "not measured"
-        if grams is not None:
-            how += f"; {(work or {}).get('grid_g_per_kwh', 0):g} g CO2e/kWh"
+    def add(step: str, told: Mapping[str, Any]) -> None:
+        """A row from what a stage says of itself: a server's work is counted another way than a stage's own."""
+        work = told["work"] if isinstance(told.get("work"), dict) else {}
+        energy = told.get("energy") or {"kwh": work.get("energy_kwh"), "how": "; ".join(work.get("energy_from") or ())}
+        seconds, kwh, how = log.seconds(told), energy["kwh"], energy["how"] or "not measured"
+        grid = work.get("grid_g_per_kwh", GRID)
+        grams = work.get("co2e_g", None if kwh is None else kwh * grid)
         found.append(
             {
                 "step": step,
                 "time": "unknown" if seconds is None else f"{seconds:,.0f} s",
                 "energy": "unknown" if kwh is None else f"{kwh:.6g} kWh",
                 "co2e": "unknown" if grams is None else f"{grams:.4g} g",
-                "how": how,
+                "how": how if grams is None else f"{how}; {grid:g} g CO2e/kWh",
             }
         )
 
-    build = stages["build"]
-    add("build", sum(build["seconds"].values()) if build else None)
+    add("build", stages["build"] or {})
     for one in stages["annotations"]:
-        report = one["report"] or {}
-        work = report.get("work") if isinstance(report.get("work"), dict) else None
-        seconds = report.get("seconds")
-        took = sum(seconds.values()) if isinstance(seconds, dict) else (work or {}).get("seconds")
-        add(f"annotations {one['name']}", took, work)
+        add(f"annotations {one['name']}", one["report"] or {})
     if stages["student"]:
-        add("training of the student", stages["student"]["report"].get("seconds"))
+        add("training of the student", stages["student"]["report"])
     for name, one in stages["samples"].items():
-        seconds = (one["manifest"] or {}).get("seconds")
-        add(f"sample {name}", sum(seconds.values()) if isinstance(seconds, dict) else seconds)
+        add(f"sample {name}", one["manifest"] or {})
+    add("publishing", publication)
     return found
 
 
@@ -401,44 +453,83 @@ def bibtex(told: Mapping[str, Any]) -> str:
     publication = told["publication"]
 
     def field(value: str) -> str:
-        return re.sub(r"[{}\\%]", "", " ".join(value.split()))
+        return " ".join(value.split()).translate(_LATEX)
 
-    key = re.sub(r"[^a-z0-9]+", "-", publication["name"].lower()).strip("-") or "corpus"
+    plain = unicodedata.normalize("NFKD", publication["name"]).encode("ascii", "ignore").decode().lower()
+    key = re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "corpus"
     lines = [f"@misc{{{key},", f"  title = {{{field(publication['name'])}}},"]
     if publication["authors"]:
         lines.append(f"  author = {{{' and '.join(map(field, publication['authors']))}}},")
     lines.append(f"  year = {{{told['started'][:4]}}},")
     if publication["url"]:
-        lines.append(f"  howpublished = {{\\url{{{field(publication['url'])}}}}},")
+        url = re.sub(r"[{}\\\s]", "", publication["url"])
+        lines.append(f"  howpublished = {{\\url{{{url}}}}},")
     lines.append(f"  note = {{Version {told['fingerprint'][:12]}}},")
     return "\n".join([*lines, "}"])
 
 
 def _commands(told: Mapping[str, Any]) -> str:
-    stages, lines = told["stages"], []
+    """What is to be typed beside this folder's files and their sources; other files are named as they are called."""
+    stages, publication, lines = told["stages"], told["publication"], []
     if stages["build"]:
         lines.append("corpuskit build build.yaml --output corpus")
-    arguments = ""
+    arguments: list[str] = []
     for one in stages["annotations"]:
-        prompt, name, who = one["prompt"]["name"], one["name"], _argument(one["annotator"]["name"])
+        lines += _labelling(one)
         prefix = "" if one["prefix"] == "annotation_" else f"{one['prefix'][:-1]}="
-        tool = (one["report"] or {}).get("tool")
-        if tool == "corpuskit enrich":
-            lines.append(
-                f"corpuskit enrich corpus --prompt {_argument(prompt)} --model {who} --output {_argument(name)}"
-            )
-        elif tool == "corpuskit label":
-            lines.append(f"corpuskit label corpus --student {who} --output {_argument(name)}")
-        arguments += f" --annotations {prefix}{_argument(name)}"
-    for name in stages["samples"]:
-        lines.append(f"corpuskit sample recipes/{name}.yaml --from corpus --output {name}")
-        arguments += f" --sample {name}"
-    for source, licence in sorted(told["publication"]["licences"].items()):
-        arguments += f" --licence {_argument(source)}={_argument(licence)}"
-    arguments += f" --splits {'/'.join(f'{share:g}' for share in told['splits']['shares'])}"
-    lines.append(f"corpuskit publish corpus{arguments} --output published")
+        arguments += ["--annotations", prefix + one["name"]]
+    for name, one in stages["samples"].items():
+        drawn = ["corpuskit", "sample", f"recipes/{name}.yaml", "--from", "corpus"]
+        for asked in (one["manifest"] or {}).get("annotations") or ():
+            drawn += ["--annotations", _folder(asked, stages["annotations"])]
+        lines.append(_line(*drawn, "--output", name))
+        arguments += ["--sample", name]
+    if stages["agreement"]:
+        arguments += ["--agreement", "agreement.json"]
+    if stages["student"]:
+        arguments += ["--student", stages["student"]["report"]["student"]]
+    for source, licence in sorted(publication["licences"].items()):
+        arguments += ["--licence", f"{source}={licence}"]
+    if told["removed"]:
+        arguments += ["--without", "removed.txt"]
+    arguments += ["--splits", "/".join(f"{share:g}" for share in told["splits"]["shares"])]
+    if publication["link"] is not None:
+        arguments.append("--link" if publication["link"] else "--no-link")
+    arguments += ["--name", publication["name"]]
+    for author in publication["authors"]:
+        arguments += ["--author", author]
+    if publication["contact"]:
+        arguments += ["--contact", publication["contact"]]
+    lines.append(_line("corpuskit", "publish", "corpus", *arguments, "--output", "published"))
     return "\n".join(lines)
 
 
-def _argument(text: str) -> str:
-    return re.sub(r"[^\w./:=-]", "-", " ".join(text.split()))
+def _labelling(one: Mapping[str, Any]) -> list[str]:
+    """The command that gave annotations, none where it was no command."""
+    report, who, revision = one["report"] or {}, one["annotator"]["name"], one["annotator"]["revision"]
+    if report.get("tool") == "corpuskit label":
+        return [_line("corpuskit", "label", "corpus", "--student", who, "--output", one["name"])]
+    if report.get("tool") != "corpuskit enrich":
+        return []
+    asked = ["--prompt", f"prompts/{one['name']}.md", "--endpoint", "http://localhost:8000/v1", "--model", who]
+    asked += ["--revision", revision] if revision else []
+    chosen = (report.get("paragraphs") or {}).get("selection") or {}
+    for option, name in (("--share", "share"), ("--sample-seed", "seed"), ("--min-words", "min_words"),
+                         ("--limit", "limit")):  # fmt: skip
+        if chosen.get(name) not in (None, Selection.model_fields[name].default):
+            asked += [option, f"{chosen[name]:g}"]
+    return [_line("corpuskit", "enrich", "corpus", *asked, "--output", one["name"])]
+
+
+def _folder(asked: Mapping[str, Any], published: Iterable[Mapping[str, Any]]) -> str:
+    """What the annotations of a sample are called here: by their own name where they are not published."""
+    for one in published:
+        prompt = {name: one["prompt"][name] for name in ("name", "version")}
+        if asked.get("annotator") == one["annotator"] and prompt.items() <= (asked.get("prompt") or {}).items():
+            return str(one["name"])
+    return str(asked["name"])
+
+
+def _line(*words: str) -> str:
+    """A line for a shell: whatever a word holds, it is one."""
+    return shlex.join(" ".join(word.split()) for word in words)

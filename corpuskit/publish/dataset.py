@@ -6,9 +6,11 @@ the files of the data set. What the card says is counted on the way, or stands i
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,15 +26,19 @@ import pyarrow.parquet as pq
 import yaml
 from pydantic import Field
 
-from corpuskit import runs
+from corpuskit import energy, identifiers, runs
+from corpuskit.dedup.near import NearOptions
+from corpuskit.enrich import prompts
 from corpuskit.enrich.annotations import AnnotationsError
 from corpuskit.enrich.annotations import read as read_annotations
+from corpuskit.enrich.prompts import Prompt
 from corpuskit.files import InputFile
 from corpuskit.paragraphs import read
 from corpuskit.paragraphs.read import ParagraphsError
-from corpuskit.publish import card, croissant, splits
-from corpuskit.publish.beside import Beside, BesideError, beside, join
-from corpuskit.publish.licences import judge
+from corpuskit.publish import card, croissant, log, splits
+from corpuskit.publish.beside import Answers, Beside, BesideError, beside, join
+from corpuskit.publish.licences import UNKNOWN, judge
+from corpuskit.publish.removal import Removal, RemovalError, removal
 from corpuskit.publish.shards import shards
 from corpuskit.publish.splits import Groups, Shares
 from corpuskit.records import PARAGRAPH_SCHEMA
@@ -80,6 +86,8 @@ class Published:
     output: Path
     manifest: dict[str, Any]
     worked: bool
+    #: What was to be left out and is in no article of the corpus.
+    unknown: tuple[str, ...] = ()
 
 
 def publish(
@@ -91,6 +99,7 @@ def publish(
     annotations: Sequence[tuple[str, str | Path]] = (),
     agreement: str | Path | None = None,
     student: str | Path | None = None,
+    without: str | Path | None = None,
     overwrite: bool = False,
 ) -> Published:
     """Write the data set, or go on with one that was interrupted (from its beginning; a folder is whole or absent).
@@ -103,10 +112,12 @@ def publish(
         annotations: of the paragraphs: a name that stands before their columns (`annotation` for ""), and the folder.
         agreement: what `corpuskit agree --json` wrote.
         student: the folder of the student that gave the labels, for its report.
+        without: articles to leave out, see :func:`corpuskit.publish.removal.removal`.
         overwrite: replace another publication that is in the folder.
 
     Raises:
-        PublishError: nothing to publish, things that do not belong together, or another thing in the folder.
+        PublishError: nothing to publish, things that do not belong together, another thing in the folder, or a folder
+            that cannot be written.
     """
     corpus, output = Path(corpus), Path(output).absolute()
     publication = publication or Publication()
@@ -119,10 +130,14 @@ def publish(
             [(name, Path(path)) for name, path in annotations],
             Path(agreement) if agreement else None,
             Path(student) if student else None,
+            Path(without) if without else None,
             overwrite,
         )
-    except (AnnotationsError, BesideError, ParagraphsError, runs.RunError) as error:
+    except (AnnotationsError, BesideError, ParagraphsError, RemovalError, runs.RunError) as error:
         raise PublishError(str(error)) from None
+    except OSError as error:
+        where = error.filename or output
+        raise PublishError(f"{where}: {error.strerror or error}; choose another folder, or make room") from error
 
 
 def _publish(
@@ -133,9 +148,10 @@ def _publish(
     annotations: Sequence[tuple[str, Path]],
     agreement: Path | None,
     student: Path | None,
+    without: Path | None,
     overwrite: bool,
 ) -> Published:
-    started = runs.now()
+    started, begun, meter = runs.now(), time.perf_counter(), energy.counting()
     for name in samples:
         if not _NAME.fullmatch(name) or name in ("articles", "paragraphs"):
             raise PublishError(f"a sample cannot be called {name!r}: give it another name with --sample NAME=DIR")
@@ -143,20 +159,24 @@ def _publish(
         if name and not _NAME.fullmatch(name):
             raise PublishError(f"annotations cannot be called {name!r}: letters, digits, `.`, `_` and `-`")
     _check(corpus, samples)
-    publication = publication.model_copy(update={"name": publication.name or corpus.absolute().name})
+    stated = _stated(corpus, publication.licences)
+    publication = publication.model_copy(
+        update={"name": publication.name or corpus.absolute().name, "licences": stated}
+    )
+    left_out = removal(without, corpus) if without else Removal()
     stages = _stages(corpus, samples, annotations, agreement, student)
     tables = _tables(corpus, samples, annotations)
     inputs = runs.describe_all([InputFile(str(path), name, path.stat().st_size) for name, path in tables])
     versions = runs.versions()
     decisive = publication.model_dump(mode="json", exclude={"url"})
-    fingerprint = runs.fingerprint(TOOL, decisive, stages, inputs, versions)
+    fingerprint = runs.fingerprint(TOOL, decisive, left_out.sha256, stages, inputs, versions)
     finished = runs.read_manifest(output)
     if finished is not None and finished["tool"] == TOOL and finished["fingerprint"] == fingerprint and not overwrite:
         runs.tidy(output, fingerprint)
         if publication.url not in ("", finished["publication"]["url"]):
             finished["publication"]["url"] = publication.url
             _describe(output, finished)
-        return Published(output, finished, worked=False)
+        return Published(output, finished, worked=False, unknown=left_out.unknown)
     if finished is not None and (finished["tool"] != TOOL or not overwrite):
         hint = " or replace it with --overwrite" if finished["tool"] == TOOL else ""
         raise PublishError(f"{output} holds another run of {finished['tool']}: choose another folder{hint}")
@@ -174,15 +194,16 @@ def _publish(
                 "fingerprint": fingerprint,
                 "started": started,
                 "publication": publication.model_dump(mode="json"),
-                **_write(corpus, fresh, scratch, publication, samples, annotations, stages),
+                **_write(corpus, fresh, scratch, publication, samples, annotations, stages, left_out),
+                "removed": left_out.told,
                 "stages": stages,
                 "inputs": inputs,
                 "versions": versions,
+                "executor": "local",
+                "workers": 1,
+                "machine": _public(runs.machine()),
             }
-            for name, folder in samples.items():
-                if (folder / "recipe.yaml").exists():
-                    (fresh / RECIPES).mkdir(exist_ok=True)
-                    shutil.copyfile(folder / "recipe.yaml", fresh / RECIPES / f"{name}.yaml")
+            told |= {"seconds": {"publish": round(time.perf_counter() - begun, 3)}, "energy": meter.read().told}
             _describe(fresh, told)
         if finished is not None:  # what the other publication had, and this one may not have
             (output / runs.MANIFEST).unlink()
@@ -192,7 +213,7 @@ def _publish(
         shutil.rmtree(work)
     finished = runs.read_manifest(output)
     assert finished is not None
-    return Published(output, finished, worked=True)
+    return Published(output, finished, worked=True, unknown=left_out.unknown)
 
 
 def _check(corpus: Path, samples: Mapping[str, Path]) -> None:
@@ -207,6 +228,29 @@ def _check(corpus: Path, samples: Mapping[str, Path]) -> None:
         whole, drawn_from = runs.read_manifest(corpus), (told.get("corpus") or {}).get("fingerprint")
         if whole and drawn_from and drawn_from != whole["fingerprint"]:
             raise PublishError(f"{folder} ({name}) was drawn from another corpus than {corpus}: sample this one")
+
+
+def _stated(corpus: Path, licences: Mapping[str, str]) -> dict[str, str]:
+    """The licences that were given for sources, each by its usual name."""
+    if not licences:
+        return {}
+    sources = {
+        name
+        for batch in read.batches(corpus, ["source"], _ROWS)
+        for name in batch["source"].unique().to_pylist()
+        if name
+    }
+    for source, licence in licences.items():
+        if source not in sources:
+            near = difflib.get_close_matches(source, sources, n=1)
+            mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(sources))}"
+            raise PublishError(f"--licence {source}={licence}: no such source in {corpus}; {mend}")
+        if judge(licence).withheld == UNKNOWN:
+            raise PublishError(
+                f"--licence {source}={licence}: no licence that is known; give one of those that docs/publish.md "
+                "lists, such as CC-BY-4.0"
+            )
+    return {source: identifiers.licence(licence) for source, licence in licences.items()}
 
 
 def _stages(
@@ -276,12 +320,15 @@ def _json(path: Path) -> Any:
 
 
 def _public(value: Any) -> Any:
-    """A value of JSON without the folders of the machine it comes from: of an absolute path only the name is left."""
+    """A value of JSON without the folders of the machine it comes from: of an absolute path only the name is left.
+
+    A text of several lines, such as a prompt, is no path.
+    """
     if isinstance(value, dict):
         return {name: _public(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_public(one) for one in value]
-    if isinstance(value, str) and re.match(r"(/|~/|[A-Za-z]:\\|file://)", value):
+    if isinstance(value, str) and re.fullmatch(r"(/|~/|[A-Za-z]:\\|file://).*", value):
         return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
     return value
 
@@ -308,6 +355,7 @@ def _write(
     samples: Mapping[str, Path],
     annotations: Sequence[tuple[str, Path]],
     stages: dict[str, Any],
+    left_out: Removal,
 ) -> dict[str, Any]:
     """Write all tables; gives what was counted."""
     link = publication.link if publication.link is not None else not deduplicated(stages["build"])
@@ -320,40 +368,57 @@ def _write(
         tables.append(one)
     configurations = {}
     if files := sorted((corpus / "articles").glob("*.parquet")):
-        configurations["articles"] = _articles(files, fresh / DATA / "articles", found, publication)
-    configurations["paragraphs"] = _paragraphs(corpus, fresh / DATA / "paragraphs", found, publication, tables)
+        configurations["articles"] = _articles(files, fresh / DATA / "articles", found, publication, left_out)
+    answers = [Answers(one) for one in tables]
+    configurations["paragraphs"] = _paragraphs(
+        corpus, fresh / DATA / "paragraphs", found, publication, left_out, answers
+    )
     for name, folder in samples.items():
         recipe = (stages["samples"][name]["manifest"] or {}).get("recipe") or {}
         quoting = ("prefix",) if "{text}" in str(recipe.get("prefix")) else ()
-        configurations[name] = _paragraphs(folder, fresh / DATA / name, found, publication, quoting=quoting)
+        configurations[name] = _paragraphs(folder, fresh / DATA / name, found, publication, left_out, quoting=quoting)
     return {
         "configurations": configurations,
         "splits": {
             "shares": list(publication.shares),
             "linked": found.linked,
-            "near_duplicates_dropped": deduplicated(stages["build"]),
+            "near_duplicates_dropped": near_dropped(stages["build"]),
             "groups": len(found.sizes),
             "articles_in_groups": len(found.of),
             "largest_group": max(found.sizes.values(), default=1),
         },
-        "annotated": [{"name": one.name, "rows": one.rows, "published": one.found} for one in tables],
+        "annotated": [one.told for one in answers],
     }
 
 
-def deduplicated(build: dict[str, Any] | None) -> bool:
-    """Whether a build dropped near-duplicates, of articles and of paragraphs."""
+def near_dropped(build: dict[str, Any] | None) -> dict[str, Any] | None:
+    """By which criterion a build dropped near-duplicates, of articles and of paragraphs; None if it did not."""
     dedup = ((build or {}).get("config") or {}).get("dedup") or {}
-    near = dedup.get("near")
-    return bool(near and near.get("threshold", 1) <= 0.8 and dedup.get("articles") and dedup.get("paragraphs"))
+    near: dict[str, Any] | None = dedup.get("near")
+    # What a manifest does not say is as it is by default.
+    return near and NearOptions().model_dump(mode="json") | near
 
 
-def _articles(files: Iterable[Path], folder: Path, groups: Groups, publication: Publication) -> dict[str, Any]:
+def deduplicated(build: dict[str, Any] | None) -> bool:
+    """Whether a build dropped all that would be linked here."""
+    dedup = ((build or {}).get("config") or {}).get("dedup") or {}
+    near, least = near_dropped(build), NearOptions().model_dump()
+    decisive = ("threshold", "ngram", "min_words")
+    return bool(
+        near and all(near[one] <= least[one] for one in decisive) and dedup.get("articles") and dedup.get("paragraphs")
+    )
+
+
+def _articles(
+    files: Iterable[Path], folder: Path, groups: Groups, publication: Publication, left_out: Removal
+) -> dict[str, Any]:
     counted = Counter[tuple[Any, ...]]()
     years: dict[str, list[int]] = {}
     with shards(folder, DISTINCT) as out:
         for file in files:
             for batch in pq.ParquetFile(file).iter_batches(_ROWS):
-                table = _licensed(pa.Table.from_batches([batch]), publication.licences)
+                table = left_out.without(pa.Table.from_batches([batch]), "id")
+                table = _licensed(table, publication.licences)
                 places = splits.column(table["id"].combine_chunks(), groups, publication.shares)
                 out.write(table, places)
                 _count(counted, table.append_column("split", places), ("split", "source", "licence"), "words")
@@ -371,14 +436,15 @@ def _paragraphs(
     folder: Path,
     groups: Groups,
     publication: Publication,
-    annotations: Sequence[Beside] = (),
+    left_out: Removal,
+    answers: Sequence[Answers] = (),
     quoting: Sequence[str] = (),
 ) -> dict[str, Any]:
     counted = Counter[tuple[Any, ...]]()
     names = read.dataset(path).schema.names
     by = ("split", "source", "licence", WITHHELD, "language")
     rows = _rows(path)
-    joined = [join(_columns(path, "id"), one.files, one.columns) for one in annotations]
+    joined = [join(_columns(path, "id"), one.beside.files, one.beside.columns) for one in answers]
     with shards(folder, DISTINCT) as out:
         for table, *beside in zip(rows, *joined, strict=True):
             table = _licensed(table, publication.licences)
@@ -386,7 +452,10 @@ def _paragraphs(
             for more in beside:
                 for column in more.schema:
                     table = table.append_column(column, more[column.name])
+            table = left_out.without(table, "article_id")
             table = _without_quotes(table, [*quoting, *_quoting(table.schema)])
+            for one in answers:
+                one.count(table)
             article = table["article_id"] if "article_id" in names else pa.nulls(len(table), pa.string())
             places = splits.column(pa.chunked_array(article).combine_chunks(), groups, publication.shares)
             out.write(table, places)
@@ -501,20 +570,40 @@ def _told(folder: Path, counted: Counter[tuple[Any, ...]], by: Sequence[str], un
 
 
 def _describe(folder: Path, told: dict[str, Any]) -> None:
-    """Write what stands beside the tables: prompts, accounts, card, Croissant; and the manifest, last."""
-    for one in told["stages"]["annotations"]:
+    """Write what stands beside the tables: prompts, recipes, accounts, card, Croissant; and the manifest, last."""
+    stages = told["stages"]
+    for one in stages["annotations"]:
         (folder / PROMPTS).mkdir(exist_ok=True)
-        runs.write_json(folder / PROMPTS / f"{one['name']}.json", one["prompt"])
-    if told["stages"]["build"]:
-        configuration = yaml.safe_dump(
-            told["stages"]["build"]["config"], sort_keys=False, allow_unicode=True, width=110
-        )
-        (folder / "build.yaml").write_text(configuration, encoding="utf-8")
-    if told["stages"]["funnel"]:
-        runs.write_json(folder / "funnel.json", told["stages"]["funnel"])
-    recipes = {path.stem: path.read_text(encoding="utf-8") for path in sorted((folder / RECIPES).glob("*.yaml"))}
+        prompt = prompts.written(Prompt.model_validate(one["prompt"]))
+        (folder / PROMPTS / f"{one['name']}.md").write_text(prompt, encoding="utf-8")
+    recipes = {
+        name: _yaml(_given(recipe))
+        for name, one in stages["samples"].items()
+        if (recipe := (one["manifest"] or {}).get("recipe"))
+    }
+    for name, recipe in recipes.items():
+        (folder / RECIPES).mkdir(exist_ok=True)
+        (folder / RECIPES / f"{name}.yaml").write_text(recipe, encoding="utf-8")
+    if stages["build"]:
+        (folder / "build.yaml").write_text(_yaml(stages["build"]["config"]), encoding="utf-8")
+    if stages["funnel"]:
+        runs.write_json(folder / "funnel.json", stages["funnel"])
+    with open(folder / log.LOG, "wb") as file:
+        file.writelines(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in log.lines(told))
     for name, page in card.pages(told, recipes).items():
         (folder / name).write_text(page, encoding="utf-8")
     runs.write_json(folder / "croissant.json", croissant.describe(told, folder / DATA))
     told["outputs"] = runs.describe_folder(folder, runs.MANIFEST)
     runs.write_json(folder / runs.MANIFEST, told)
+
+
+def _yaml(value: Any) -> str:
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
+    return text
+
+
+def _given(value: Any) -> Any:
+    """Settings without those that are null."""
+    if isinstance(value, dict):
+        return {name: _given(one) for name, one in value.items() if one is not None}
+    return [_given(one) for one in value] if isinstance(value, list) else value

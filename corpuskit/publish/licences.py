@@ -18,6 +18,8 @@ _CREATIVE_COMMONS = re.compile(rf"CC[- ]BY{_TERMS}(?:[- ]\d\.\d)?(?:[- ][A-Z]{{2
 _HOST = r"(?:https?://)?(?:www\.)?creativecommons\.org"
 _CREATIVE_COMMONS_URL = re.compile(rf"{_HOST}/licenses/by{_TERMS}(?:/[^ ]*)?", re.IGNORECASE)
 _PUBLIC_DOMAIN_URL = re.compile(rf"{_HOST}/publicdomain/(?:zero|mark)(?:/[^ ]*)?", re.IGNORECASE)
+#: Why the text of an article is withheld whose licence is none of those below.
+UNKNOWN = "licence not known"
 #: Other licences that allow it, and whether they bind what is made of it to the same terms.
 _SHARE_ALIKE = {
     "cc0-1.0": False,
@@ -27,7 +29,12 @@ _SHARE_ALIKE = {
     "odc-by-1.0": False,
     "odbl-1.0": True,
     "mit": False,
+    # Those without a number are as free in every version.
+    "apache": False,
     "apache-2.0": False,
+    "ogl": False,
+    "ogl-uk-1.0": False,
+    "ogl-uk-2.0": False,
     "ogl-uk-3.0": False,
     "gfdl-1.2-or-later": True,
     "gfdl-1.3-only": True,
@@ -76,4 +83,4 @@ def judge(licence: str | None) -> Licence:
         return Licence(why, share_alike="SA" in terms, non_commercial="NC" in terms)
     if name.lower() in _SHARE_ALIKE:
         return Licence(share_alike=_SHARE_ALIKE[name.lower()])
-    return Licence("licence not known")
+    return Licence(UNKNOWN)

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +53,9 @@ def push(
         PushError: no token, a folder that is not whole, or a server that does not take it; nothing was published then.
     """
     folder = Path(folder)
-    files = _whole(folder)
-    token = os.environ.get(TOKEN)
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-        raise PushError(f"--push {repository}: expected ORG/NAME")
-    if not token:
-        raise PushError(f"no token: set {TOKEN} to one that may write to {repository} (huggingface.co/settings/tokens)")
-    try:
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-    except ImportError:
-        raise PushError("pushing needs huggingface_hub: pip install 'corpuskit-fr[publish]'") from None
+    files, token = _whole(folder), ready(repository)
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or _HUB, token=token)
     of: dict[str, Any] = {"repo_id": repository, "repo_type": "dataset"}
     doing = "making the repository"
@@ -88,6 +82,21 @@ def push(
             "what was uploaded is not sent again"
         ) from None
     return Pushed(f"{api.endpoint}/datasets/{repository}", commit.oid, len(files))
+
+
+def ready(repository: str) -> str:
+    """The token, after a check of all that a push needs and that can be told without the Hub.
+
+    Raises:
+        PushError: there is no token, no client, or no such name.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", repository, re.ASCII):
+        raise PushError(f"--push {repository}: expected ORG/NAME, in letters, digits, `.`, `_` and `-`")
+    if find_spec("huggingface_hub") is None:
+        raise PushError("pushing needs huggingface_hub: pip install 'corpuskit-fr[publish]'")
+    if not (token := os.environ.get(TOKEN)):
+        raise PushError(f"no token: set {TOKEN} to one that may write to {repository} (huggingface.co/settings/tokens)")
+    return token
 
 
 def _whole(folder: Path) -> list[str]:

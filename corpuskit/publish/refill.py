@@ -2,7 +2,7 @@
 
 A text is looked for by the id of its paragraph, then by its place (article, file and path; then file and path), and
 taken only if its SHA-256 is the one that was published. What is not found, or is another text, stays out and is
-listed.
+listed. So it is with a text that is in the data set, and is not the one that was published.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from corpuskit import runs
 from corpuskit.paragraphs import read
 from corpuskit.paragraphs.read import ParagraphsError
-from corpuskit.publish.dataset import DATA, HASH, TOOL, WITHHELD
+from corpuskit.publish.dataset import DATA, HASH, TOOL, WITHHELD, hashes
 
 #: Names of columns, or their values in one row.
 Key = tuple[str, ...]
@@ -42,15 +42,18 @@ class RefillError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refilled:
-    """What came of it: texts `refilled`, `missing` in the reader's build, and `mismatched` (another text is there)."""
+    """What came of it: texts `refilled`, `missing` in the reader's build, and `mismatched` (another text is there).
+
+    A text that was there and had been `altered` is none any more, unless it could be refilled.
+    """
 
     output: Path
     counts: dict[str, int]
 
     @property
     def left(self) -> int:
-        """Texts that are still withheld."""
-        return self.counts["missing"] + self.counts["mismatched"]
+        """Texts that are still out."""
+        return sum(self.counts.values()) - self.counts["refilled"]
 
 
 def refill(published: str | Path, corpus: str | Path, output: str | Path) -> Refilled:
@@ -62,22 +65,29 @@ def refill(published: str | Path, corpus: str | Path, output: str | Path) -> Ref
         output: folder to write, which is not there yet or empty.
 
     Raises:
-        RefillError: one of them is not what it should be.
+        RefillError: one of them is not what it should be, or cannot be written.
     """
     published, output = Path(published), Path(output).absolute()
+    try:
+        return _refill(published, corpus, output)
+    except ParagraphsError as error:
+        raise RefillError(str(error)) from None
+    except OSError as error:
+        where = error.filename or output
+        raise RefillError(f"{where}: {error.strerror or error}; choose another folder, or make room") from error
+
+
+def _refill(published: Path, corpus: str | Path, output: Path) -> Refilled:
     told = runs.read_manifest(published)
     if told is None or told["tool"] != TOOL:
         raise RefillError(f"{published} is no published data set: give the folder that `corpuskit publish` wrote")
     if output.exists() and any(output.iterdir()):
         raise RefillError(f"{output} is not empty: choose another folder")
-    try:
-        own = _Own(read.files(corpus), set(read.dataset(corpus).schema.names))
-    except ParagraphsError as error:
-        raise RefillError(str(error)) from None
+    own = _Own(read.files(corpus), set(read.dataset(corpus).schema.names))
     partial = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(published, partial, ignore=shutil.ignore_patterns(DATA, runs.MANIFEST, runs.WORK, ".cache"))
-    counts = Counter(refilled=0, missing=0, mismatched=0)
+    counts = Counter(refilled=0, missing=0, mismatched=0, altered=0)
     with open(partial / LISTED, "wb") as listed:
         for path in sorted((published / DATA).rglob("*.parquet")):
             target = partial / path.relative_to(published)
@@ -111,10 +121,10 @@ def _fill(path: Path, target: Path, own: _Own, counts: Counter[str], listed: IO[
                 )
                 told = {"configuration": path.parent.name, **one.to_pylist()[0], "reason": reason}
                 listed.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
-            if texts:
+            if texts or failed:
                 all_texts = table["text"].to_pylist()
-                for row, text in texts.items():
-                    all_texts[row] = text
+                for row in {*texts, *failed}:
+                    all_texts[row] = texts.get(row)
                 place = table.schema.get_field_index("text")
                 field = table.schema.field(place)
                 table = table.set_column(place, field, pa.array(all_texts, field.type))
@@ -122,10 +132,15 @@ def _fill(path: Path, target: Path, own: _Own, counts: Counter[str], listed: IO[
 
 
 def _found(table: pa.Table, own: _Own) -> tuple[dict[int, str], dict[int, str]]:
-    """The texts of the rows that have none, by row; and why there is none."""
-    hashes = table[HASH].to_pylist()
-    withheld = [why is not None for why in table[WITHHELD].to_pylist()]
-    reasons = {row: "missing" for row, one in enumerate(withheld) if one and hashes[row] is not None}
+    """The texts of the rows that have none of their own, by row; and why there is none."""
+    expected = table[HASH].to_pylist()
+    withheld = table[WITHHELD].is_valid().to_pylist()
+    there = hashes(table["text"].combine_chunks()).to_pylist()
+    reasons = {
+        row: "missing" if withheld[row] and there[row] is None else "altered"
+        for row, one in enumerate(expected)
+        if there[row] != one
+    }
     texts: dict[int, str] = {}
     # A path is a place in one record of a file: by itself it finds texts, but does not tell that one is another now.
     for key in (("id",), ("article_id", "file", "path"), ("file", "path")):
@@ -139,10 +154,10 @@ def _found(table: pa.Table, own: _Own) -> tuple[dict[int, str], dict[int, str]]:
         for found, text in own.texts(key, rows):
             digest = hashlib.sha256(text.encode()).hexdigest()
             for row in rows[found]:
-                if digest == hashes[row]:
+                if digest == expected[row]:
                     texts[row] = text
                     reasons.pop(row, None)
-                elif row in reasons and len(key) != 2:
+                elif reasons.get(row) == "missing" and len(key) != 2:
                     reasons[row] = "mismatched"
     return texts, reasons
 

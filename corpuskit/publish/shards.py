@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,7 +21,10 @@ ROWS = 20_000
 
 
 class Shards:
-    """Writes the rows of one configuration, a series of files a split; compression runs beside what fills them."""
+    """Writes the rows of one configuration, a series of files a split; compression runs beside what fills them.
+
+    Rows of one article that follow each other are in one file.
+    """
 
     def __init__(self, folder: Path, distinct: Collection[str], pool: ThreadPoolExecutor) -> None:
         self._folder, self._distinct, self._pool = folder, distinct, pool
@@ -41,8 +45,12 @@ class Shards:
                 if sum(map(len, waiting)) >= ROWS or sum(table.nbytes for table in waiting) >= GROUP:
                     self._flush(split)
 
-    def _flush(self, split: str) -> None:
+    def _flush(self, split: str, last: bool = False) -> None:
         table = pa.concat_tables(self._waiting.pop(split))
+        whole = len(table) if last else _ended(table)
+        if whole < len(table):
+            self._waiting[split] = [table.slice(whole)]
+            table = table.slice(0, whole)
         if self._under_way is not None:
             self._under_way.result()
         self._under_way = self._pool.submit(self._append, split, table)
@@ -66,12 +74,22 @@ class Shards:
         """Write what is left."""
         try:
             for split in list(self._waiting):
-                self._flush(split)
+                self._flush(split, last=True)
             if self._under_way is not None:
                 self._under_way.result()
         finally:
             for writer in self._writers.values():
                 writer.close()
+
+
+def _ended(table: pa.Table) -> int:
+    """Rows before the article that may go on; all of them where none is known, or it is larger than a row group."""
+    if "article_id" not in table.schema.names:
+        return len(table)
+    article = table["article_id"]
+    others = np.flatnonzero(pc.fill_null(pc.not_equal(article, article[-1]), True).to_numpy())
+    whole = int(others[-1]) + 1 if len(others) else 0
+    return whole if whole > 0 and len(table) - whole < ROWS else len(table)
 
 
 @contextmanager

@@ -51,7 +51,33 @@ class Flow:
     type: Literal["flow"] = field(default="flow", init=False)
 
 
-Chart = Bars | Flow
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A curve; what is called alike looks alike."""
+
+    name: str
+    x: list[float]
+    y: list[float]
+    #: `pale` lies behind, `calm` over it, `main` stands out; a `source` has a colour of its own.
+    role: Literal["pale", "calm", "main", "source"] = "source"
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Curves over one axis, and the places on it that matter."""
+
+    title: str
+    axis: str
+    value: str
+    lines: list[Line]
+    #: A place, and what is there; without a word it is dotted.
+    marks: list[tuple[float, str]] = field(default_factory=list)
+    #: Least and most that is shown of the values; the rest may leap out.
+    within: tuple[float, float] | None = None
+    type: Literal["lines"] = field(default="lines", init=False)
+
+
+Chart = Bars | Flow | Lines
 
 
 def sources(figures: Figures) -> list[str]:

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+import pyarrow as pa
+
 from corpuskit.enrich.prompts import AnyField, ScoreField, SpansField
-from corpuskit.report.tables import Labels, Rows, Tables
+from corpuskit.report.tables import OWN, Labels, Rows, Tables
 
 #: Where the bars of the histograms begin: words of a paragraph, OCR noise, texts of a cluster of near-duplicates.
 LENGTHS = (0, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000)
@@ -26,6 +28,8 @@ BINS = 20
 JOURNALS = 20
 #: Fields with more classes, and fields after so many, are in no table of two.
 CROSSED, CROSSED_CLASSES = 8, 24
+#: What the annotations are called that a sample has as columns of its own.
+OWN_NAME = "columns of the sample"
 #: What the source is called beside the fields; no field can have this name.
 SOURCE = "source of the paragraph"
 #: In per cent.
@@ -55,6 +59,7 @@ class LabelFigures:
     """Annotations, over the rows of paragraphs that have one."""
 
     name: str
+    #: Empty where nobody says: a sample's own columns.
     annotator: dict[str, str]
     prompt: str
     #: Rows of paragraphs with an annotation; annotations of paragraphs that are not in the folder.
@@ -73,6 +78,8 @@ class Figures:
     name: str
     tool: str
     manifest: dict[str, Any]
+    #: What a sample tells of itself (``sample.json``), {} elsewhere.
+    sample: dict[str, Any]
     totals: dict[str, int]
     #: source, articles, paragraphs, words; the largest first.
     sources: Rows
@@ -104,6 +111,7 @@ class Figures:
     #: test set, source, unit, count: what was dropped for it. And what the build reports of each set.
     contaminated: Rows
     test_sets: dict[str, dict[str, Any]]
+    #: Of annotations that were given; without any, of those that a sample has as columns of its own.
     labels: list[LabelFigures]
 
 
@@ -130,6 +138,7 @@ def count(tables: Tables) -> Figures:
         name=tables.path.resolve().name,
         tool=tables.manifest.get("tool", ""),
         manifest=tables.manifest,
+        sample=tables.sample,
         totals=_totals(tables, sources, dropped),
         sources=sources,
         dropped=dropped,
@@ -162,7 +171,7 @@ def count(tables: Tables) -> Figures:
             if row["stage"] == "contamination"
         ],
         test_sets=funnel.get("contamination", {}),
-        labels=[_labels(tables, one) for one in tables.labels],
+        labels=[_labels(tables, one) for one in tables.labels] or _own(tables),
     )
 
 
@@ -303,6 +312,25 @@ def _labels(tables: Tables, labels: Labels) -> LabelFigures:
     )
     tables.db.execute(f"DROP TABLE {joined}")
     return found
+
+
+def _own(tables: Tables) -> list[LabelFigures]:
+    """The annotations that a sample has as columns of its own, if it has any."""
+    fields = []
+    for column in tables.own:
+        value = '"' + column.name.replace('"', '""') + '"'
+        described = (column.metadata or {}).get(b"description", b"").decode()
+        found = FieldFigures(column.name.removeprefix(OWN), "label", described, [])
+        if not pa.types.is_floating(column.type):
+            order = value if pa.types.is_integer(column.type) else "n DESC, 1"
+            query = f"SELECT {value}::VARCHAR, count(*) AS n FROM own WHERE {value} IS NOT NULL GROUP BY {value}"
+            found.counts = dict(tables.db.execute(f"{query} ORDER BY {order}").fetchall())
+            found.classes = list(found.counts)
+        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+            found.type, found.mean = "score", tables.one(f"SELECT avg({value}) FROM own")
+        fields.append(found)
+    rows = tables.one("SELECT count(*) FROM own")
+    return [LabelFigures(OWN_NAME, {}, "", rows, 0, {}, fields, [])] if fields else []
 
 
 def _field(tables: Tables, joined: str, place: int, name: str, asked: AnyField) -> FieldFigures:

@@ -7,6 +7,7 @@ element of JSON in which no character can end that element. The content security
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -16,6 +17,7 @@ import orjson
 
 from corpuskit.report import charts
 from corpuskit.report.browse import Browsed
+from corpuskit.report.charts import Chart
 from corpuskit.report.compare import Compared
 from corpuskit.report.figures import CLUSTERS, Figures
 
@@ -31,10 +33,52 @@ class ReportError(Exception):
     """A report that cannot be made; the message says why and what to do."""
 
 
-def render(
-    figures: Figures, browsed: Browsed, compared: Compared | None = None, sample: dict[str, Any] | None = None
-) -> str:
-    """The page as HTML.
+def render(figures: Figures, browsed: Browsed, compared: Compared | None = None) -> str:
+    """The page of a corpus as HTML.
+
+    Raises:
+        ReportError: Plotly or Jinja is not installed.
+    """
+    drawn = charts.of_folder(figures) | (charts.of_difference(compared) if compared else {})
+    data = {
+        "sources": charts.sources(figures),
+        "labels": [
+            {
+                "name": labels.name,
+                "fields": [{"name": one.name, "type": one.type, "classes": one.classes} for one in labels.fields],
+                "crosses": labels.crosses,
+            }
+            for labels in figures.labels
+            if labels.annotator
+        ],
+        "kept": browsed.kept,
+        "dropped": browsed.dropped,
+    }
+    return filled(
+        "page.html",
+        ("page.js", "browser.js"),
+        drawn,
+        data,
+        name=figures.name,
+        tool=figures.tool or "Parquet of paragraphs",
+        manifest=figures.manifest,
+        figures=figures,
+        browsed=browsed,
+        compared=compared,
+        sample=json.dumps(figures.sample, indent=2, ensure_ascii=False) if figures.sample else None,
+        cluster=lambda bar: charts.interval(CLUSTERS, bar),
+    )
+
+
+def filled(template: str, scripts: Sequence[str], drawn: Mapping[str, Chart], data: Any, **values: Any) -> str:
+    """A page as HTML.
+
+    Args:
+        template: its name; it extends `base.html`.
+        scripts: the names of its scripts.
+        drawn: the charts, by the place that the page has for them.
+        data: what its scripts need besides.
+        values: for the template.
 
     Raises:
         ReportError: Plotly or Jinja is not installed.
@@ -50,32 +94,13 @@ def render(
         lstrip_blocks=True,
     )  # fmt: skip
     _filters(environment)
-    drawn = charts.of_folder(figures) | (charts.of_difference(compared) if compared else {})
-    data = {
-        "sources": charts.sources(figures),
-        "charts": {name: asdict(chart) for name, chart in drawn.items()},
-        "labels": [
-            {
-                "name": labels.name,
-                "fields": [{"name": one.name, "type": one.type, "classes": one.classes} for one in labels.fields],
-                "crosses": labels.crosses,
-            }
-            for labels in figures.labels
-        ],
-        "kept": browsed.kept,
-        "dropped": browsed.dropped,
-    }
-    return environment.get_template("page.html").render(
-        figures=figures,
+    return environment.get_template(template).render(
+        values,
         charts=drawn,
-        browsed=browsed,
-        compared=compared,
-        sample=json.dumps(sample, indent=2, ensure_ascii=False) if sample else None,
-        cluster=lambda bar: charts.interval(CLUSTERS, bar),
         style=Markup(_part("page.css")),
-        script=Markup(_part("page.js")),
+        script=Markup("\n".join(map(_part, scripts))),
         plotly=Markup(get_plotlyjs()),
-        data=Markup(embedded(data)),
+        data=Markup(embedded(data | {"charts": {name: asdict(chart) for name, chart in drawn.items()}})),
     )
 
 
@@ -118,4 +143,7 @@ def _filters(environment: Environment) -> None:
         text = json.dumps(value, ensure_ascii=False)
         return text if len(text) <= SETTING else f"{text[:SETTING]} […]"
 
-    environment.filters |= {"number": number, "share": share, "json": told}
+    def amount(value: float | None) -> str:
+        return "–" if value is None else f"{value:,.4g}"
+
+    environment.filters |= {"number": number, "share": share, "amount": amount, "json": told}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -41,20 +40,18 @@ def report(path: Path, output: Path, labels: Sequence[Path] = (), against: Path 
         ReportError: a table cannot be read, the page cannot be made or written.
     """
     try:
-        figures, browsed, compared, sample = _look(path, labels, against)
+        figures, browsed, compared = _look(path, labels, against)
     except duckdb.Error as error:
         told = str(error).strip().partition("\n")[0]
         raise page.ReportError(f"{path}: the tables cannot be counted: {told}") from None
-    page.write(output, page.render(figures, browsed, compared, sample))
+    page.write(output, page.render(figures, browsed, compared))
     return Report(output, figures, browsed, compared)
 
 
-def _look(
-    path: Path, labels: Sequence[Path], against: Path | None
-) -> tuple[Figures, Browsed, Compared | None, dict[str, Any]]:
+def _look(path: Path, labels: Sequence[Path], against: Path | None) -> tuple[Figures, Browsed, Compared | None]:
     with opened(path, labels) as tables:
-        figures, browsed, sample = count(tables), browse(tables), tables.sample
+        figures, browsed = count(tables), browse(tables)
     if against is None:
-        return figures, browsed, None, sample
+        return figures, browsed, None
     with opened(against, labels) as other:  # one after the other: each may fill its share of the memory
-        return figures, browsed, compare(figures, path, count(other), other), sample
+        return figures, browsed, compare(figures, path, count(other), other)

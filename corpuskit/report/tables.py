@@ -15,11 +15,12 @@ from typing import Any
 
 import duckdb
 import orjson
+import pyarrow as pa
 
 from corpuskit import runs
 from corpuskit.enrich.annotations import Annotations
 from corpuskit.enrich.annotations import read as read_annotations
-from corpuskit.enrich.prompts import AnyField, ScoreField, SpansField
+from corpuskit.enrich.prompts import RESERVED, AnyField, ScoreField, SpansField
 from corpuskit.paragraphs import read
 from corpuskit.records import ARTICLE_SCHEMA, DROPPED_SCHEMA, PARAGRAPH_SCHEMA
 from corpuskit.sql import literal, parquet
@@ -28,6 +29,8 @@ Rows = list[dict[str, Any]]
 
 #: Memory that DuckDB may take before it writes to disk.
 MEMORY = "600MB"
+#: What the columns of a sample begin with that hold annotations.
+OWN = "annotation_"
 #: A source, a kind or a language that is not told.
 UNKNOWN = "not given"
 
@@ -71,6 +74,8 @@ class Tables:
     #: What a sample tells of itself, {} elsewhere.
     sample: dict[str, Any]
     labels: tuple[Labels, ...] = ()
+    #: Annotations that stand in the paragraph table itself, as a sample has them: columns of the view ``own``.
+    own: tuple[pa.Field, ...] = ()
 
     @property
     def repeats(self) -> bool:
@@ -101,7 +106,13 @@ def opened(path: Path, labels: Sequence[Path] = ()) -> Iterator[Tables]:
         ParagraphsError: there are no paragraphs.
         AnnotationsError: one of ``labels`` holds no annotations.
     """
-    read.dataset(path)
+    own = [
+        field
+        for field in read.dataset(path).schema
+        if field.name.startswith(OWN)
+        and not pa.types.is_nested(field.type)
+        and field.name.removeprefix(OWN) not in RESERVED
+    ]
     files = {"paragraphs": read.files(path)}
     for name in ("articles", "dropped"):
         if path.is_dir() and (found := sorted((path / name).glob("*.parquet"))):
@@ -113,9 +124,10 @@ def opened(path: Path, labels: Sequence[Path] = ()) -> Iterator[Tables]:
         for name, schema in _SCHEMAS.items():
             columns = {field.name: _TYPES[str(field.type)] for field in schema}
             db.execute(f"CREATE VIEW {name} AS {_select(db, files.get(name), columns)}")
+        db.execute(f"CREATE VIEW own AS SELECT * FROM {scan(files['paragraphs'])}")
         yield Tables(
             path, db, frozenset(files), runs.read_manifest(path) or {}, _json(path / "funnel.json"),
-            _json(path / "sample.json"), tuple(_labels(db, labels)),
+            _json(path / "sample.json"), tuple(_labels(db, labels)), tuple(own),
         )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ Ints = npt.NDArray[np.int64]
 
 #: Values of a field that are told one by one; those with fewer words come as one.
 _VALUES = 50
-_SHOWN = 8
+_SHOWN = 12
 OTHERS, NONE = "(others)", "(none)"
 
 
@@ -40,12 +40,13 @@ class Tally:
         self.paragraphs += int(times.sum())
         self.words += int(words.sum())
         for name, values in fields.items():
-            told = pa.table({"value": _told(values), "paragraphs": times, "words": words})
+            told, place = _told(name, values)
             own = self.of.setdefault(name, {})
-            for row in told.group_by("value").aggregate([("paragraphs", "sum"), ("words", "sum")]).to_pylist():
-                counts = own.setdefault(row["value"], [0, 0])
-                counts[0] += row["paragraphs_sum"]
-                counts[1] += row["words_sum"]
+            found = (np.bincount(place, weights, len(told)).astype(np.int64).tolist() for weights in (times, words))
+            for value, *more in zip(told, *found, strict=True):
+                counts = own.setdefault(value, [0, 0])
+                counts[0] += more[0]
+                counts[1] += more[1]
 
     def merge(self, other: Mapping[str, Any]) -> None:
         """Add what another has counted, as :meth:`content` tells it."""
@@ -63,11 +64,18 @@ class Tally:
         return {"paragraphs": self.paragraphs, "words": self.words, "of": self.of}
 
 
-def _told(values: pa.Array) -> pa.Array:
-    """A column as text; what is not whole is rounded, to a tenth."""
+def _told(name: str, values: pa.Array) -> tuple[list[str], Ints]:
+    """The different values of a column as text, and which of them each row has.
+
+    What is not whole is rounded: an expected score to the half point, anything else to a tenth.
+    """
     if pa.types.is_floating(values.type):
-        values = pc.round(values.cast(pa.float64()), 1)
-    return pc.fill_null(values.cast(pa.string()), NONE)
+        values = values.cast(pa.float64())
+        values = pc.round_to_multiple(values, 0.5) if name.endswith("_expected") else pc.round(values, 1)
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    found = values.dictionary_encode("encode")  # null is a value as others are
+    return pc.fill_null(found.dictionary.cast(pa.string()), NONE).to_pylist(), found.indices.to_numpy()
 
 
 @dataclass(slots=True)
@@ -117,14 +125,20 @@ def comparison(before: Tally, after: Tally) -> dict[str, dict[str, Any]]:
     for name, values in before.of.items():
         drawn = after.of.get(name, {})
         order = sorted(values, key=lambda value: (-values[value][1], value))
-        rest = order[_VALUES:]
-        found[name] = {
-            value: _pair(values[value], drawn.get(value, [0, 0]), before, after) for value in order[:_VALUES]
-        }
+        rest, order = order[_VALUES:], _in_order(order[:_VALUES])
+        found[name] = {value: _pair(values[value], drawn.get(value, [0, 0]), before, after) for value in order}
         if rest:
             was, now = _sum(values[value] for value in rest), _sum(drawn.get(value, [0, 0]) for value in rest)
             found[name][OTHERS] = _pair(was, now, before, after)
     return found
+
+
+def _in_order(values: list[str]) -> list[str]:
+    """Numbers as they follow each other, what has none behind them; others as they are."""
+    try:
+        return sorted(values, key=lambda value: float("inf") if value == NONE else float(value))
+    except ValueError:
+        return values
 
 
 def _sum(counts: Iterable[list[int]]) -> list[int]:
@@ -145,8 +159,8 @@ def _pair(was: list[int], now: list[int], before: Tally, after: Tally) -> dict[s
 def share_table(report: Mapping[str, Any]) -> Table:
     """For each source, type and score: the share of the words before and after."""
     table = Table(title="By field: words, and their share", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("field", no_wrap=True)
-    table.add_column("value", overflow="fold")
+    table.add_column("field", overflow="fold", min_width=20)
+    table.add_column("value", overflow="fold", min_width=12)
     for head in ("words", "drawn", "share", "drawn"):
         table.add_column(head, justify="right", no_wrap=True)
     for name, values in report["by"].items():
@@ -184,9 +198,9 @@ def repetition_table(report: Mapping[str, Any]) -> Table:
         table.add_column(head, justify="right", no_wrap=True)
     all = max(1, report["units"]["before"])
     told = {int(times): units for times, units in report["repetitions"].items()}
-    for times in sorted(told)[: _SHOWN + 2]:
+    for times in sorted(told)[:_SHOWN]:
         table.add_row(f"{times}", f"{told[times]:,}", f"{told[times] / all:.1%}")
-    if more := sorted(told)[_SHOWN + 2 :]:
+    if more := sorted(told)[_SHOWN:]:
         units = sum(told[times] for times in more)
         table.add_row(f"{more[0]}–{more[-1]}", f"{units:,}", f"{units / all:.1%}")
     return table

@@ -8,7 +8,8 @@ Poisson sampling*, Journal of Official Statistics 14 (1998); its probabilities a
 they reach 1, which those of successive draws (Efraimidis & Spirakis 2006) are not.
 
 The point is found without sorting all copies: a histogram of their places, by the leading bits, tells in which bin the
-budget is full, and only that bin is sorted.
+budget is full, and only that bin is sorted. Where a budget is cut into strata, each has such a point; what they leave
+of it goes to the paragraphs that stand at these points, so that of the whole less than a paragraph is left.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Units:
     stratum: Ints
     #: Paragraphs.
     rows: Ints
+    #: Words or tokens of each paragraph, unit by unit.
+    sizes: Ints
 
     def __len__(self) -> int:
         return len(self.hash)
@@ -66,7 +69,7 @@ class Copies:
 class Cuts:
     """Where each stratum ends, arrays by stratum: copies before (``place``, ``hash``) are drawn.
 
-    ``room`` is what is left of the budget there, for the beginning of the copy that stands at the very cut.
+    ``room`` is what the beginning of the copy that stands at the very cut may take.
     """
 
     place: Floats
@@ -137,7 +140,7 @@ def drawn(units: Units, cuts: Cuts, cap: int | None) -> tuple[Copies, Ints]:
 
 
 def cuts(parts: Callable[[], Iterable[Units]], budgets: Ints, mass: Floats, most: Floats, cap: int | None) -> Cuts:
-    """Where the budget of each stratum is full: the longest run of copies that stays within it.
+    """Where the budget of each stratum is full, within a paragraph; their sum is not exceeded.
 
     Args:
         parts: all units, a part at a time, in the same order each time it is called.
@@ -176,7 +179,32 @@ def cuts(parts: Callable[[], Iterable[Units]], budgets: Ints, mass: Floats, most
     ends = [_end(some, budgets[number] - base[number]) for number, some in enumerate(last)]
     place, hash, room = (np.array(column) for column in zip(*ends, strict=True))
     place = np.where(wanted, place, _FAR)
-    return Cuts(np.where(budgets > 0, place, 0.0), hash.astype(np.uint64), np.where(wanted & (budgets > 0), room, 0))
+    ended = Cuts(np.where(budgets > 0, place, 0.0), hash.astype(np.uint64), np.where(wanted & (budgets > 0), room, 0))
+    return _topped_up(parts, ended) if len(budgets) > 1 else ended
+
+
+def _topped_up(parts: Callable[[], Iterable[Units]], cuts: Cuts) -> Cuts:
+    """The same cuts, and what the strata leave of their budgets spent.
+
+    Each leaves less than its next paragraph, so all of them less than their next paragraphs together. As long as what
+    is left holds one of these, it goes there, and first where it is least too much. In the end less than a paragraph is
+    left, and no stratum is off by a whole one.
+    """
+    used, longer = np.zeros_like(cuts.room), cuts.room.copy()
+    for units in parts():
+        ends = np.cumsum(units.rows)
+        at = (cuts.room[units.stratum] > 0) & (units.hash == cuts.hash[units.stratum])
+        for number in np.flatnonzero(at):
+            stratum, room = units.stratum[number], cuts.room[units.stratum[number]]
+            up_to = np.cumsum(units.sizes[ends[number] - units.rows[number] : ends[number]])
+            fits = int(np.searchsorted(up_to, room, side="right"))
+            used[stratum], longer[stratum] = up_to[fits - 1] if fits else 0, up_to[fits]
+    left, room = int((cuts.room - used).sum()), cuts.room.copy()
+    for stratum in np.argsort(longer - room, kind="stable"):
+        if used[stratum] < room[stratum] and longer[stratum] - used[stratum] <= left:
+            left -= int(longer[stratum] - used[stratum])
+            room[stratum] = longer[stratum]
+    return Cuts(cuts.place, cuts.hash, room)
 
 
 def _bins(place: Floats) -> Ints:

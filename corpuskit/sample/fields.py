@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 from corpuskit.enrich import annotations as labelling
 from corpuskit.paragraphs import read
 from corpuskit.sample.recipe import ANNOTATION, ARTICLE, Recipe, RecipeError, SampleError
+from corpuskit.sample.weights import Share, is_numeric, named_labels, wants_numbers
 from corpuskit.sample.weights import field_of as looked_at
-from corpuskit.sample.weights import is_numeric, named_labels, wants_numbers
 from corpuskit.sql import literal, parquet
 
 #: Paragraphs read at a time, some 30 MB with all their columns; and of a task at least, if there are as many.
@@ -57,7 +57,7 @@ class Beside:
     prefix: str
     key: str
     article: str
-    #: Fields of the recipe that it gives, without prefix, and their types.
+    #: Fields that are read of it, without prefix, and their types.
     types: dict[str, pa.DataType]
     groups: tuple[Group, ...]
     #: Whether its row groups follow each other.
@@ -87,11 +87,15 @@ class Beside:
         if not found:
             return {self.prefix + name: pa.nulls(len(keys), type) for name, type in self.types.items()}, 0
         table = pa.concat_tables(found).combine_chunks()
-        place = pc.index_in(keys, value_set=table[self.key].combine_chunks())
-        if len(keys) and pc.count_distinct(table[self.key]).as_py() < len(table):
+        there = table[self.key].combine_chunks()
+        if pc.count_distinct(there).as_py() < len(there):
             raise SampleError(f"{self.path}: some id has two rows there; keep one of each")
-        columns = {self.prefix + name: table[name].combine_chunks().take(place) for name in self.types}
-        return columns, len(place) - place.null_count
+        arrays = {self.prefix + name: table[name].combine_chunks() for name in self.types}
+        first = pc.index(there, keys[0]).as_py()
+        if first >= 0 and keys.equals(there.slice(first, len(keys))):  # as a rule one row for each, in their order
+            return {name: array.slice(first, len(keys)) for name, array in arrays.items()}, len(keys)
+        place = pc.index_in(keys, value_set=there)
+        return {name: array.take(place) for name, array in arrays.items()}, len(place) - place.null_count
 
 
 def beside(path: str, files: Sequence[Path], prefix: str, key: str, article: str, names: Sequence[str]) -> Beside:
@@ -148,6 +152,8 @@ class Corpus:
     #: Columns of the paragraph table.
     columns: tuple[str, ...]
     beside: tuple[Beside, ...]
+    #: The labels, scores and flags of the annotations; of a field that two tables have, those of the first.
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,7 @@ class Window:
 
     #: The paragraph columns.
     table: pa.Table
-    #: The fields of the recipe, by the names it has for them; those of the paragraph table too.
+    #: The fields, by the names that a recipe has for them; those of the paragraph table too.
     fields: dict[str, pa.Array]
     #: Where each article begins.
     starts: npt.NDArray[np.int64]
@@ -171,7 +177,7 @@ def windows(corpus: Corpus, files: Sequence[Path], columns: Sequence[str], field
         corpus: what it is a part of.
         files: of one task.
         columns: of the paragraph table, to be in ``table``; `article_id` is always there.
-        fields: of the recipe.
+        fields: to be in ``fields``.
     """
     own = [name for name in fields if not name.startswith((ARTICLE, ANNOTATION))]
     wanted = list(dict.fromkeys(["article_id", *columns, *own]))
@@ -241,18 +247,23 @@ def open_corpus(source: Path, labelled: Sequence[Path], recipe: Recipe) -> Corpu
     dataset = read.dataset(source, ("id", "article_id", "order", "text", "words", "source"))
     there = {field.name: field.type for field in dataset.schema}
     tables = [labelling.read(path) for path in labelled]
-    articles = sorted((source / "articles").glob("*.parquet"))
+    articles = sorted((read.tables(source) / "articles").glob("*.parquet"))
     of_articles = {field.name: field.type for field in pq.read_schema(articles[0])} if articles else {}
     asked = recipe.fields
     named_of_articles = [name.removeprefix(ARTICLE) for name in asked if name.startswith(ARTICLE)]
     types: dict[str, pa.DataType] = dict(there)
     types |= {ARTICLE + name: type for name, type in of_articles.items()}
     shares: list[list[str]] = []
+    answers: dict[str, None] = {}
     for one in tables:
         given = {ANNOTATION + field.name: field.type for field in one.dataset.schema}
-        shares.append([name for name in asked if name in given])
-        if twice := [name for name in shares[-1] if name in types]:
+        wanted = [name for name in asked if name in given]
+        if twice := [name for name in wanted if name in types]:
             raise RecipeError(f"{twice[0]}: two of the tables of annotations have it; give only one of them")
+        told = [name for name in map(ANNOTATION.__add__, one.prompt.fields) if name in given and name not in types]
+        told = [name for name in told if not pa.types.is_nested(given[name])]
+        shares.append(list(dict.fromkeys([*wanted, *told])))
+        answers |= dict.fromkeys(told)
         types |= given
     for name in asked:
         if name not in types:
@@ -264,7 +275,7 @@ def open_corpus(source: Path, labelled: Sequence[Path], recipe: Recipe) -> Corpu
         bare = [name.removeprefix(ANNOTATION) for name in names]
         if bare:
             found.append(beside(str(one.path), files, ANNOTATION, "id", "article_id", bare))
-    return Corpus(tuple(_tasks(read.files(source))), tuple(there), tuple(found))
+    return Corpus(tuple(_tasks(read.files(source))), tuple(there), tuple(found), tuple(answers))
 
 
 def _tasks(files: Sequence[Path]) -> Iterator[tuple[Path, ...]]:
@@ -297,18 +308,22 @@ def _check(recipe: Recipe, types: dict[str, pa.DataType], tables: Sequence[label
     for name, factor in recipe.factors.items():
         field = looked_at(factor)
         type = types[field]
+        _single(f"factors.{name}", field, types)
         if wants_numbers(factor) and not is_numeric(type):
-            raise RecipeError(f"factors.{name}: `{field}` holds {type}, and a {factor.type} needs numbers; use a map")
-        _single(f"factors.{name}", field, type)
+            mend = "give `among: [LABEL, …]`" if isinstance(factor, Share) else "use a map"
+            raise RecipeError(f"factors.{name}: `{field}` holds {type}, and a {factor.type} needs numbers; {mend}")
         _labels(f"factors.{name}", field, named_labels(factor), asked)
     for field, shares in recipe.shares.items():
-        _single("shares", field, types[field])
+        _single("shares", field, types)
         _labels("shares", field, list(shares), asked)
 
 
-def _single(place: str, field: str, type: pa.DataType) -> None:
-    if pa.types.is_nested(type):
-        raise RecipeError(f"{place}: `{field}` holds lists; a recipe weighs by fields of one value")
+def _single(place: str, field: str, types: dict[str, pa.DataType]) -> None:
+    if pa.types.is_nested(types[field]):
+        stem = field.removesuffix("_probabilities")
+        near = [f"`{name}`" for name, type in types.items() if name.startswith(stem) and not pa.types.is_nested(type)]
+        mend = f", such as {' or '.join(near)}" if near else ""
+        raise RecipeError(f"{place}: `{field}` holds lists; a recipe weighs by fields of one value{mend}")
 
 
 def _labels(place: str, field: str, named: Sequence[str], asked: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from corpuskit.sample.weights import AnyFactor, Condition, Step, field_of
-from corpuskit.steps import StepOptions, no_such_option
+from corpuskit.steps import StepOptions, from_yaml, no_such_option
 
 #: What fields of the article table and of the annotations are called by.
 ARTICLE, ANNOTATION = "article.", "annotation."
@@ -141,7 +141,7 @@ def load(recipe: str | Path, **changed: Any) -> Recipe:
     """
     path = shipped().get(str(recipe)) or Path(recipe)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = from_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         near = difflib.get_close_matches(str(recipe), shipped(), n=1)
         mend = f"did you mean {near[0]}?" if near else f"the recipes are {', '.join(shipped())}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -13,21 +14,24 @@ import numpy as np
 import orjson
 import yaml
 
-from corpuskit import runs
+from corpuskit import energy, runs
 from corpuskit.enrich import annotations as labelling
 from corpuskit.executors import Execution, run_tasks
 from corpuskit.files import InputFile
 from corpuskit.sample import draw, measure
-from corpuskit.sample.account import Spread, Tally, comparison, effective, merged
+from corpuskit.sample.account import NONE, Spread, Tally, comparison, effective, merged
 from corpuskit.sample.draw import Cuts, Units
 from corpuskit.sample.fields import Corpus, in_order, open_corpus
-from corpuskit.sample.recipe import Recipe, RecipeError, SampleError
+from corpuskit.sample.recipe import ANNOTATION, Recipe, RecipeError, SampleError
 from corpuskit.sample.sampler import Deal, Job, Weigh, Write, counted, opened, shape, units_of
-from corpuskit.sample.weights import Floats
+from corpuskit.sample.weights import Floats, field_of, named_labels
 
 #: Words of a shard of the sample, about 30 MB of text.
 WORDS_PER_SHARD = 5_000_000
 REPORT, RECIPE = "sample.json", "recipe.yaml"
+_TOOL = "corpuskit sample"
+#: Values of a field that a note names.
+_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +66,26 @@ def sample(
 
     Raises:
         RecipeError: the recipe asks for what the corpus does not have.
-        SampleError: another run is in the folder, or a table cannot be used.
+        SampleError: the folder holds another run, is read from or cannot be written, or a table cannot be used.
         corpuskit.paragraphs.read.ParagraphsError: there are no paragraphs.
         corpuskit.enrich.annotations.AnnotationsError: a folder holds no annotations.
         corpuskit.executors.TaskFailed: a task raised or died; what was finished is kept.
     """
     source, output, execution = Path(source).absolute(), Path(output).absolute(), execution or Execution()
     labelled = [Path(path).absolute() for path in annotations]
+    try:
+        runs.apart(output, source, *labelled)
+    except runs.RunError as error:
+        raise SampleError(str(error)) from None
     corpus = open_corpus(source, labelled, recipe)
     inputs = _inputs(source, corpus)
     tokenizer = recipe.budget.tokenizer if recipe.budget else None
     decisive = [measure.fingerprint(tokenizer)] if tokenizer else []
     content, versions = recipe.model_dump(mode="json"), runs.versions()
-    fingerprint = runs.fingerprint("corpuskit sample", content, inputs, decisive, words_per_shard, versions)
-    started, begun = runs.now(), time.perf_counter()
+    fingerprint = runs.fingerprint(_TOOL, content, inputs, decisive, words_per_shard, versions)
+    started, begun, meter = runs.now(), time.perf_counter(), energy.counting(execution)
     try:
-        if (finished := runs.done_before(output, fingerprint, overwrite)) is not None:
+        if (finished := runs.done_before(output, fingerprint, overwrite, _TOOL)) is not None:
             return Sampled(output, _report(output), finished, worked=False)
         with runs.working(output, fingerprint) as work:
             fresh = work / "output"
@@ -89,16 +97,18 @@ def sample(
                     yaml.safe_dump(_written(recipe), sort_keys=False, allow_unicode=True, width=110), encoding="utf-8"
                 )
                 manifest = {
-                    "tool": "corpuskit sample",
+                    "tool": _TOOL,
                     "fingerprint": fingerprint,
                     "started": started,
                     "seconds": {"sample": round(time.perf_counter() - begun, 3)},
+                    "energy": meter.read().told,
                     "executor": execution.kind,
                     "workers": execution.workers,
                     "recipe": content,
                     "tokenizer": {"name": tokenizer, "sha256": decisive[0]} if tokenizer else None,
                     "corpus": _origin(source),
                     "annotations": [_origin(path) | _asked(path) for path in labelled],
+                    "before": energy.before(source, *labelled),
                     "versions": versions,
                     "machine": runs.machine(),
                     "inputs": inputs,
@@ -109,6 +119,8 @@ def sample(
             shutil.rmtree(work)
     except runs.RunError as error:
         raise SampleError(str(error)) from None
+    except OSError as error:
+        raise SampleError(f"{output} cannot be written: {error.strerror or error}; choose another folder") from None
     done = runs.read_manifest(output)
     assert done is not None
     return Sampled(output, _report(output), done, worked=True)
@@ -228,6 +240,8 @@ def _budgets(recipe: Recipe, weighed: _Weighed) -> Any:
     if weighed.highest is None:
         raise RecipeError("factors: some weight is too large for a number: raise `temperature`, or lower `exponent`")
     if weighed.mass.sum() <= 0:
+        if unknown := _unknown(recipe, weighed.tally):
+            raise RecipeError(f"nothing is selected: {unknown[0]}")
         zero = [f"`{name}` sets {told.zero:,} of {told.units:,} to 0" for name, told in weighed.factors.items()]
         raise RecipeError(
             f"nothing is selected: no {unit} has a weight above 0"
@@ -256,6 +270,34 @@ def _budgets(recipe: Recipe, weighed: _Weighed) -> Any:
             f"{', change the shares,' if recipe.shares else ''} or {mend}"
         )
     return targets
+
+
+def _unknown(recipe: Recipe, before: Tally) -> list[str]:
+    """The factors that look at a field which is null in all paragraphs."""
+    found = []
+    for name, factor in recipe.factors.items():
+        field = field_of(factor)
+        if before.of.get(field, {}).keys() == {NONE}:
+            stem, _, kind = field.rpartition("_")
+            mend = "weigh by another field, or see what `missing` says"
+            if field.startswith(ANNOTATION) and kind in ("expected", "entropy"):
+                mend = f"these labels have no probabilities; use `{stem}`, or the labels of a student"
+            found.append(f"factors.{name}: `{field}` is null in all {before.paragraphs:,} paragraphs: {mend}")
+    return found
+
+
+def _never(recipe: Recipe, before: Tally) -> list[str]:
+    """The labels that a factor names and no paragraph has."""
+    found = []
+    for name, factor in recipe.factors.items():
+        field = field_of(factor)
+        there = [value for value in before.of[field] if value != NONE]
+        for label in named_labels(factor):
+            if there and label not in there:
+                near = difflib.get_close_matches(label, there, n=1)
+                mend = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(there)[:_NAMED])}"
+                found.append(f"factors.{name}: no paragraph has {label!r} in `{field}`; {mend}")
+    return found
 
 
 def _targets(recipe: Recipe, weighed: _Weighed, total: int) -> Any:
@@ -328,5 +370,6 @@ def _account(
         ],
         "repetitions": {str(times): units for times, units in repetitions.items()},
         "effective_sample_size": round(effective(repetitions), 3),
+        "warnings": [*_unknown(recipe, before), *_never(recipe, before)],
         "by": comparison(before, after),
     }

@@ -45,9 +45,8 @@ _KEYS = pa.schema(
     [
         pa.field("hash", pa.uint64()),
         pa.field("weight", pa.float64()),
-        pa.field("size", pa.int64()),
         pa.field("stratum", pa.int64()),
-        pa.field("rows", pa.int64()),
+        pa.field("sizes", pa.list_(pa.int64())),
     ]
 )
 _PLACE = pa.field("place", pa.uint64())
@@ -73,7 +72,7 @@ class Job:
     def tallied(self) -> list[str]:
         """The fields whose values are counted."""
         own = [name for name in ("source", "document_type") if name in self.corpus.columns]
-        return list(dict.fromkeys([*own, *self.recipe.weighing, *self.recipe.keep]))
+        return list(dict.fromkeys([*own, *self.recipe.weighing, *self.recipe.keep, *self.corpus.answers]))
 
     @property
     def schema(self) -> pa.Schema:
@@ -106,7 +105,16 @@ def units_of(job: Job, rank: int) -> Iterator[Units]:
     with pa.OSFile(str(job.keys / f"{rank:05d}.arrow")) as source, pa.ipc.open_file(source) as reader:
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
-            yield Units(*(batch[name].to_numpy(zero_copy_only=False) for name in _KEYS.names))
+            hash, weight, stratum = (batch[name].to_numpy() for name in _KEYS.names[:3])
+            starts, sizes = batch["sizes"].offsets.to_numpy(), batch["sizes"].values.to_numpy()
+            size, rows = np.add.reduceat(sizes, starts[:-1]), np.diff(starts).astype(np.int64)
+            yield Units(hash, weight, size, stratum, rows, sizes)
+
+
+def _batch(units: Units) -> pa.RecordBatch:
+    starts = np.concatenate([[0], np.cumsum(units.rows)]).astype(np.int32)
+    sizes = pa.ListArray.from_arrays(starts, units.sizes)
+    return pa.record_batch([units.hash, units.weight, units.stratum, sizes], schema=_KEYS)
 
 
 class Weigh(PipelineStep):
@@ -134,8 +142,7 @@ class Weigh(PipelineStep):
             for window in windows(job.corpus, job.corpus.tasks[rank], columns, job.tallied):
                 words = _words(window.table)
                 factors, units = units_in(recipe, window)
-                batch = pa.record_batch([getattr(units, name) for name in _KEYS.names], schema=_KEYS)
-                writer.write_batch(batch)
+                writer.write_batch(_batch(units))
                 tally.add({name: window.fields[name] for name in job.tallied if _single(window, name)}, words)
                 for name, values in factors.items():
                     spreads[name].add(values)
@@ -185,16 +192,16 @@ def units_in(recipe: Recipe, window: Window) -> tuple[dict[str, Floats], Units]:
     """The units of a window, and each factor of them."""
     whole, starts, rows = recipe.unit == "article", window.starts, len(window.table)
     factors = weigh(recipe.factors, window.fields, starts, whole)
-    names, size, stratum = window.table["id"], _sizes(recipe, window.table), _stratum(recipe, window)
-    lengths = np.diff(starts, append=rows)
+    names, sizes, stratum = window.table["id"], _sizes(recipe, window.table), _stratum(recipe, window)
+    lengths, size = np.diff(starts, append=rows), sizes
     if whole:
-        names, size = window.table["article_id"].take(pa.array(starts)), np.add.reduceat(size, starts)
+        names, size = window.table["article_id"].take(pa.array(starts)), np.add.reduceat(sizes, starts)
         stratum = _commonest(stratum, lengths, strata(recipe))
     weight = np.ones(len(names))
     for values in factors.values():
         weight = weight * values
     one = lengths if whole else np.ones(rows, np.int64)
-    return factors, Units(draw.hashes(names, recipe.seed), weight, size, stratum, one)
+    return factors, Units(draw.hashes(names, recipe.seed), weight, size, stratum, one, sizes)
 
 
 def shape(recipe: Recipe) -> tuple[int, ...]:
@@ -252,7 +259,7 @@ class Deal(PipelineStep):
                     raise SampleError(
                         f"{job.corpus.tasks[rank][0]} is not what it was when it was weighed: start again"
                     )
-                rows, found = self._rows(window, units)
+                rows, found = self._rows(units)
                 times = np.bincount(rows.row, minlength=len(window.table))
                 tally.add(
                     {name: window.fields[name] for name in job.tallied if _single(window, name)},
@@ -276,7 +283,7 @@ class Deal(PipelineStep):
         runs.write_json(target.with_suffix(".json"), counted)
         return cast(DocumentsPipeline, iter(()))
 
-    def _rows(self, window: Window, units: Units) -> tuple[Rows, Ints]:
+    def _rows(self, units: Units) -> tuple[Rows, Ints]:
         """The paragraphs of the copies that are drawn, and the unit of each copy that has any."""
         copies, room = draw.drawn(units, self.cuts, self.job.recipe.cap)
         lengths = units.rows[copies.unit]
@@ -285,12 +292,11 @@ class Deal(PipelineStep):
         row = np.arange(len(number)) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
         size = int(units.size[copies.unit[room < 0]].sum())
         if (room >= 0).any():  # the end of a budget, within a unit: what still fits of it, from its beginning
-            sizes = _sizes(self.job.recipe, window.table)
             fits = np.ones(len(row), np.bool_)
             for copy in np.flatnonzero(room >= 0):
                 own = number == copy
-                fits[own] = np.cumsum(sizes[row[own]]) <= room[copy]
-                size += int(sizes[row[own & fits]].sum())
+                fits[own] = np.cumsum(units.sizes[row[own]]) <= room[copy]
+                size += int(units.sizes[row[own & fits]].sum())
             number, row = number[fits], row[fits]
         kept = np.unique(number)
         return Rows(row, copies.unit[number], copies.copy[number], size), copies.unit[kept]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import builtins
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Any, ClassVar, TypeVar, cast
 
@@ -86,6 +86,10 @@ class SourceReader(BaseReader):
             FileNotFoundError: the path leads to none.
         """
         return files.find(self.options.path)
+
+    def dates(self, found: Sequence[InputFile]) -> list[str]:
+        """The days that some of its files are of, in order, as far as they are known: those of their last change."""
+        return sorted({files.day(file) for file in found} - {""})
 
     def reads(self, name: str) -> bool:
         """Whether a member of that name is this reader's kind of file."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from corpuskit import runs
+from corpuskit import energy, runs
 from corpuskit.enrich.annotations import Annotations
 from corpuskit.enrich.annotations import read as read_annotations
 from corpuskit.paragraphs import read as paragraphs_read
@@ -80,7 +80,7 @@ def distil(
         corpuskit.enrich.annotations.AnnotationsError: there are no annotations.
         corpuskit.paragraphs.read.ParagraphsError: there are no paragraphs.
     """
-    output, begun = Path(output), time.perf_counter()
+    output, begun, meter = Path(output), time.perf_counter(), energy.counting(gpus=student != LINEAR)
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         if not (output / store.FILE).exists():
             raise StudentError(f"{output} holds something that is no student: choose another folder")
@@ -121,6 +121,8 @@ def distil(
         "tool": "corpuskit distil",
         "written": runs.now(),
         "seconds": round(time.perf_counter() - begun, 1),
+        "energy": meter.read().told,
+        "before": energy.before(told.path),
         "versions": runs.versions(),
         "student": card.name,
         "teacher": card.teacher,

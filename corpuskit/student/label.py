@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 
-from corpuskit import runs
+from corpuskit import energy, runs
 from corpuskit.enrich.annotations import FOLDER, schema
 from corpuskit.executors import Execution, run_tasks
 from corpuskit.files import InputFile
@@ -265,7 +265,7 @@ def label(
     fingerprint = runs.fingerprint(taught, inputs, rows_per_task, WINDOW, batch_tokens, versions)
     started = runs.now()
     try:
-        if (finished := runs.done_before(output, fingerprint, overwrite)) is not None:
+        if (finished := runs.done_before(output, fingerprint, overwrite, "corpuskit label")) is not None:
             return Labelled(output, finished, worked=False)
         with runs.working(output, fingerprint) as work:
             fresh, counts = work / "output", work / "counts"
@@ -278,6 +278,7 @@ def label(
                     time.perf_counter(),
                 )
                 done = len(list(counts.glob("*.json")))
+                meter = energy.counting(execution, gpus=stored.card.kind == "encoder")
                 run_tasks("label", [step], len(planned), work / "logs", execution)
                 seconds = time.perf_counter() - begun
                 found = _counted(counts)
@@ -287,10 +288,12 @@ def label(
                     "started": started,
                     # Of what this process did, which is not all where it went on with an earlier one's work.
                     "seconds": {"label": round(seconds, 3)},
+                    "energy": meter.read().told,
                     "tasks": {"all": len(planned), "done_before": done},
                     "executor": execution.kind,
                     "workers": execution.workers,
                     "student": {"name": stored.card.name, "kind": stored.card.kind, "fingerprint": taught},
+                    "before": energy.before(Path(paragraphs), stored.folder),
                     "versions": versions,
                     "machine": runs.machine(),
                     "inputs": [{"source": "paragraphs"} | told for told in inputs],

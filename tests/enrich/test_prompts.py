@@ -206,3 +206,9 @@ def test_a_prompt_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "latin.md").write_bytes(b"---\n\xe9")
     with pytest.raises(PromptError, match=r"latin\.md cannot be read"):
         prompts.load(tmp_path / "latin.md")
+
+
+@pytest.mark.parametrize("name", prompts.shipped())
+def test_a_prompt_that_is_written_is_read_as_it_was(name: str) -> None:
+    prompt = prompts.load(name)
+    assert prompts.parse(prompts.written(prompt)) == prompt

@@ -14,12 +14,25 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
 from typing import Any
 from urllib.parse import unquote
 
 import yaml
 
 TOKEN = "hf_of_the_tests"
+#: What the Hub takes as tasks of a data set, and as licences (its documentation, of what a card here may name).
+TASKS = {
+    "text-classification", "token-classification", "table-question-answering", "question-answering",
+    "zero-shot-classification", "translation", "summarization", "feature-extraction", "text-generation", "fill-mask",
+    "sentence-similarity", "text-ranking", "tabular-to-text", "table-to-text", "multiple-choice", "text-retrieval",
+}  # fmt: skip
+LICENCES = {
+    "apache-2.0", "mit", "cc0-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0",
+    "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-3.0", "cc-by-nc-nd-4.0",
+    "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "etalab-2.0", "gfdl", "odbl", "odc-by", "pddl", "unknown",
+    "other",
+}  # fmt: skip
 
 
 class Hub:
@@ -47,12 +60,45 @@ class Hub:
         if not found:
             return ["no metadata"]
         told = yaml.safe_load(found[1])
-        wrong = [] if isinstance(told.get("license"), str) else ["license"]
+        wrong = [] if told.get("license") in LICENCES else ["license"]
+        known = {"size_categories": _resource("size_categories"), "language": _resource("languages"),
+                 "annotations_creators": _resource("creators")["annotations"], "task_categories": TASKS}  # fmt: skip
+        for name, values in known.items():
+            given = told.get(name)
+            if not isinstance(given, list) or not given or not {*given} <= {*values}:
+                wrong.append(name)
+        if not _are_configurations(told.get("configs")):
+            wrong.append("configs")
         if told.get("license") == "other" and not re.fullmatch(r"[a-z0-9-.]+", told.get("license_name", "")):
             wrong.append("license_name")
         if told.get("license") == "other" and told.get("license_link") not in ("LICENSE", "LICENSE.md"):
             wrong.append("license_link")
-        return wrong + [one for one in told.get("language", ()) if not re.fullmatch("[a-z]{2,3}", one)]
+        return wrong
+
+
+def _resource(name: str) -> Any:
+    """What `datasets` knows of the values of a field."""
+    return json.loads((files("datasets.utils.resources") / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _are_configurations(given: Any) -> bool:
+    """Each has a name of its own, and files of each split; one is the default at most."""
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        return False
+    names = [one.get("config_name") for one in given]
+    return (
+        len(set(names)) == len(names)
+        and sum(one.get("default", False) for one in given) <= 1
+        and all(
+            isinstance(one.get("config_name"), str)
+            and bool(one.get("data_files"))
+            and all(
+                part.keys() == {"split", "path"} and re.fullmatch(r"\w+(\.\w+)*", part["split"])
+                for part in one["data_files"]
+            )
+            for one in given
+        )
+    )
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -80,9 +80,9 @@ def write_sample(folder: Path, corpus: Path) -> Path:
     (folder / "paragraphs").mkdir(parents=True)
     schema = table.schema.append(pa.field("copy", pa.int32())).append(pa.field("weight", pa.float32()))
     pq.write_table(pa.Table.from_pylist(rows, schema), folder / "paragraphs" / "00000.parquet")
-    (folder / "recipe.yaml").write_text("name: twice\ndescription: each twice\n", encoding="utf-8")
     (folder / "sample.json").write_text(json.dumps({"recipe": "twice", "effective_sample_size": 75.0}))
-    manifest = {"tool": "corpuskit sample", "fingerprint": "f" * 64, "seconds": {"sample": 1.0}}
+    manifest = {"tool": "corpuskit sample", "fingerprint": "f" * 64, "seconds": {"sample": 1.0},
+                "recipe": {"name": "twice", "description": "each twice", "budget": None}}  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 

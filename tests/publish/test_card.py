@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +21,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from publish_corpora import PROMPT, article, write_corpus
+from typer.testing import CliRunner
 
+from corpuskit.cli import app
+from corpuskit.cli import publish as _publishing  # noqa: F401  (registers the commands)
+from corpuskit.cli import sample as _sampling  # noqa: F401
 from corpuskit.enrich.annotations import Annotation, tables, write
 from corpuskit.publish import card
 from corpuskit.publish.dataset import Publication, PublishError, publish
+from corpuskit.publish.splits import Shares
+from corpuskit.sample import recipe
+from corpuskit.sample import run as sample_run
 from corpuskit.student.store import Card, find
 
 EVIL = (
@@ -101,9 +111,13 @@ def test_the_metadata_are_in_the_terms_of_the_hub(corpus: Path, sample: Path, la
             assert list(done.output.glob(files["path"])), files
 
 
-def test_one_licence_for_all_is_the_licence(tmp_path: Path) -> None:
-    corpus = write_corpus(tmp_path / "corpus", [article(number, licence="CC-BY-SA-4.0") for number in range(5)])
-    assert metadata_of(publish(corpus, tmp_path / "out").output)["license"] == "cc-by-sa-4.0"
+@pytest.mark.parametrize(
+    ("licence", "name"),
+    [("CC-BY-SA-4.0", "cc-by-sa-4.0"), ("ODC-By", "odc-by"), ("ODbL-1.0", "odbl"), ("OGL-UK-3.0", "other")],
+)
+def test_one_licence_for_all_is_the_licence_as_the_hub_calls_it(tmp_path: Path, licence: str, name: str) -> None:
+    corpus = write_corpus(tmp_path / "corpus", [article(number, licence=licence) for number in range(5)])
+    assert metadata_of(publish(corpus, tmp_path / "out").output)["license"] == name
 
 
 @pytest.mark.parametrize("name", ["hostile", "plain"])
@@ -114,7 +128,27 @@ def test_the_card_passes_the_validation_of_the_client(
     with serving() as hub:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
         huggingface_hub.DatasetCard.load(folder / "README.md").validate(repo_type="dataset")
-    assert Hub().validate("no front matter") == ["no metadata"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("license", "cc-by-9.0"),
+        ("language", ["frr-fr"]),
+        ("size_categories", ["n<2K"]),
+        ("annotations_creators", ["somebody"]),
+        ("task_categories", ["reading"]),
+        ("configs", [{"config_name": "a", "data_files": [{"split": "train"}]}]),
+        ("configs", [{"config_name": "a", "data_files": []}]),
+        ("license_link", "elsewhere"),
+    ],
+)
+def test_the_validation_of_the_client_finds_what_is_wrong(hostile: Path, field: str, value: Any) -> None:
+    front, body = (hostile / "README.md").read_text(encoding="utf-8").removeprefix("---\n").split("\n---\n", 1)
+    assert Hub().validate(f"---\n{front}\n---\n{body}") == []
+    wrong = yaml.safe_dump(yaml.safe_load(front) | {field: value})
+    assert Hub().validate(f"---\n{wrong}\n---\n{body}") == [field]
+    assert Hub().validate(body) == ["no metadata"]
 
 
 def test_what_is_not_known_is_said_to_be_unknown(corpus: Path, labels: Path, tmp_path: Path) -> None:
@@ -126,16 +160,18 @@ def test_what_is_not_known_is_said_to_be_unknown(corpus: Path, labels: Path, tmp
     assert "Near-duplicates were not dropped" in page
     assert "None: no test set was given" in page
     assert "No address was given" in page
-    assert "study: 7, case: 3" in page
+    assert "| annotation_kind | Le genre du paragraphe. | study: 60, case: 60 |" in page
 
 
 def test_agreement_and_accounts_of_a_build_are_told(tmp_path: Path, labels: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", [article(number) for number in range(60)])
     build = {
         "tool": "corpuskit build", "fingerprint": "a" * 64, "started": "2026-11-02T10:00:00+00:00",
-        "seconds": {"read": 61.0},
+        "seconds": {"read": 61.0}, "dates": {"lab": ["2026-10-01", "2026-10-31"]},
         "versions": {"corpuskit-fr": "0.1.0"}, "inputs": [{"source": "lab", "name": "x.xml"}] * 3,
-        "config": {"language": "fr", "dedup": {"articles": True, "paragraphs": True, "near": {"threshold": 0.8}}},
+        "config": {"language": "fr", "dedup": {"articles": True, "paragraphs": True, "near": {"threshold": 0.8}},
+                   "sources": [{"type": "jsonl", "name": "lab", "path": "lab"}],
+                   "clean": {"mask": {"kinds": ["email", "nir"]}}},
         "contamination": {"quaero": {"units": 120, "seen": 4, "hits": 5, "paragraphs": 3, "short": 0, "formulas": 0}},
     }  # fmt: skip
     stage = {"articles": 60, "paragraphs": 180, "words": 1440}
@@ -159,7 +195,10 @@ def test_agreement_and_accounts_of_a_build_are_told(tmp_path: Path, labels: Path
     (tmp_path / "agreement.json").write_text(json.dumps(agreement))
     done = publish(corpus, tmp_path / "out", annotations=[("", labels)], agreement=tmp_path / "agreement.json")
     page = (done.output / "README.md").read_text()
-    assert "| lab | 3 | 61 | 60 | 200 | 180 | 1,440 | 2000–2019 | 6.43% |" in page
+    read = "| lab | jsonl | 3 | 2026-10-01 to 2026-10-31 | 61 | 60 | 200 | 180 | 1,440 | 2000–2019 | 6.43% |"
+    assert read in page
+    assert "Masked in the texts, by rules: email, nir. Names of persons" in page
+    assert "no text here: 36 (licence not known), 36 (no derivatives), 36 (no licence stated); figures" in page
     assert "| language | 60 | 180 | 1,440 | en (paragraphs) 20 |" in page
     assert "2 inputs could not be read" in page
     assert "| quaero | 120 | 4 | 3 |" in page
@@ -218,3 +257,82 @@ def test_croissant_names_every_column_of_every_table(corpus: Path, sample: Path,
             assert field["dataType"] in ("sc:Text", "sc:Integer", "sc:Float", "sc:Boolean")
     subjects = next(one for one in told["recordSet"][0]["field"] if one["name"] == "subjects")
     assert subjects["repeated"] is True
+
+
+@pytest.mark.parametrize(
+    ("near", "linked", "said", "limit"),
+    [
+        (None, True, ["bucket of MinHash (16 buckets of 6 hashes of 5-grams: with a probability of 0.992",
+                      "Texts under 10 words"], "Near-duplicates were not dropped"),
+        (None, False, ["Near-duplicates were neither dropped nor looked for"], "Near-duplicates were not dropped"),
+        ({"threshold": 0.7, "ngram": 3, "min_words": 6}, None,
+         ["of which 70 % of the 3-grams of words are equal", "Texts under 6 words"], "(70 % of the 3-grams of words"),
+        ({"threshold": 0.9, "ngram": 5, "min_words": 20}, None,
+         ["of which 90 % of the 5-grams of words are equal", "bucket of MinHash", "Texts under 10 words"],
+         "(90 % of the 5-grams of words"),
+    ],
+)  # fmt: skip
+def test_near_duplicates_are_told_as_they_were_looked_for(
+    tmp_path: Path, near: dict[str, Any] | None, linked: bool | None, said: list[str], limit: str
+) -> None:
+    corpus = write_corpus(tmp_path / "corpus", [article(number) for number in range(3)])
+    build = {"tool": "corpuskit build", "fingerprint": "a" * 64, "started": "2026-11-02T10:00:00+00:00", "seconds": {},
+             "versions": {"corpuskit-fr": "0.1.0"}, "inputs": [],
+             "config": {"dedup": {"articles": True, "paragraphs": True, "near": near}}}  # fmt: skip
+    (corpus / "manifest.json").write_text(json.dumps(build))
+    page = (publish(corpus, tmp_path / "out", Publication(link=linked)).output / "README.md").read_text()
+    splits = page.split("## Splits")[1].split("\n## ")[0]
+    assert [one for one in said if one not in splits] == []
+    assert ("bucket of MinHash" in splits) is any("bucket" in one for one in said)
+    assert limit in page.split("## Known limits")[1]
+
+
+def test_the_reference_is_bibtex_whatever_the_title_holds(corpus: Path, tmp_path: Path) -> None:
+    told = Publication(
+        name="Corpus à démo_1 & Cie", authors=("Éluard, Anne-Marie", "{R&D} #2"), url="https://hub.example/a_b"
+    )
+    page = (publish(corpus, tmp_path / "out", told).output / "README.md").read_text()
+    assert (
+        r"""~~~bibtex
+@misc{corpus-a-demo-1-cie,
+  title = {Corpus à démo\_1 \& Cie},
+  author = {Éluard, Anne-Marie and R\&D \#2},
+"""
+        in page
+    )
+    assert r"  howpublished = {\url{https://hub.example/a_b}}," in page
+
+
+def test_the_commands_of_the_card_do_it_again(corpus: Path, labels: Path, tmp_path: Path) -> None:
+    asked = {"name": "cases", "description": "cases", "unit": "article", "replacement": True, "factors": {
+        "case": {"type": "share", "where": {"field": "annotation.kind", "among": ["case"]},
+                 "steps": [{"above": 0.4, "weight": 2}], "below": 1, "missing": 1}}}  # fmt: skip
+    drawn = sample_run.sample(recipe.validate(asked), corpus, tmp_path / "drawn", [labels])
+    (tmp_path / "agreement.json").write_text(
+        json.dumps({"raters": [], "fields": {}, "weighted": False, "resamples": 0})
+    )
+    told = Publication(name="L'oeuvre d'Anne", authors=("Dupont, Anne",), contact="a@lab.example", link=True,
+                       licences={"lab": "CC-BY-4.0"}, shares=Shares(80.0, 10.0, 10.0))  # fmt: skip
+    done = publish(corpus, tmp_path / "out", told, samples={"cases": drawn.output}, annotations=[("m", labels)],
+                   agreement=tmp_path / "agreement.json")  # fmt: skip
+    page = (done.output / "README.md").read_text()
+    assert "| cases | paragraph, of whole articles | train |" in page
+    commands = page.split("~~~bash\n")[1].split("\n~~~")[0].splitlines()
+    assert commands[0] == (
+        "corpuskit enrich corpus --prompt prompts/m.md --endpoint http://localhost:8000/v1 "
+        "--model model/of-the-tests --revision r1 --output m"
+    )
+    # Beside what the card names, as a reader has it.
+    (done.output / "corpus").symlink_to(corpus)
+    (done.output / "m").symlink_to(labels)
+    shutil.copy(tmp_path / "agreement.json", done.output)
+    with contextlib.chdir(done.output):
+        for command in commands[1:]:
+            ran = CliRunner().invoke(app, shlex.split(command)[1:])
+            assert ran.exit_code == 0, ran.output
+    again = json.loads((done.output / "published" / "manifest.json").read_text())
+    assert again["publication"] == done.manifest["publication"]
+    assert again["stages"]["agreement"] == done.manifest["stages"]["agreement"]
+    tables = [{one["name"]: one["sha256"] for one in of["outputs"] if one["name"].startswith("data/")}
+              for of in (again, done.manifest)]  # fmt: skip
+    assert tables[0] == tables[1]

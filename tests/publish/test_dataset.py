@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from publish_corpora import annotate, article, write_corpus, write_sample
+from publish_corpora import PROMPT, annotate, article, write_corpus, write_sample
 
+from corpuskit.enrich import prompts
 from corpuskit.publish.dataset import Publication, Published, PublishError, hashes, publish
+from corpuskit.publish.refill import refill
 from corpuskit.publish.splits import Shares
 from corpuskit.sample import recipe
 from corpuskit.sample import run as sample_run
@@ -134,7 +136,8 @@ def test_annotations_in_another_order_are_brought_into_that_of_the_corpus(corpus
     for folder in (forth, back):
         done = publish(corpus, tmp_path / f"of-{folder.name}", annotations=[("said", folder)])
         rows = pq.read_table(done.output / "data" / "paragraphs").to_pylist()
-        assert done.manifest["annotated"] == [{"name": "said", "rows": 120, "published": 120}]
+        (told,) = done.manifest["annotated"]
+        assert (told["name"], told["rows"], told["published"]) == ("said", 120, 120)
         found.append([(row["id"], row["said_kind"], row["said_terms"]) for row in rows])
     assert found[0] == found[1]
     assert sum(kind is not None for _, kind, _ in found[0]) == 120
@@ -171,11 +174,41 @@ def test_the_counts_of_the_manifest_and_the_card_are_those_of_the_files(publishe
         shown = "–" if licence is None else licence.replace("://", "&#58;//")
         line = next(line for line in table.splitlines() if line.startswith(f"| {source} | {shown} |"))
         assert line.endswith(f"| {rows:,} | {words:,} | {'withheld: ' + withheld if withheld else 'published'} |")
+    languages = query(
+        "SELECT language, count(*), sum(words)::BIGINT AS words FROM read_parquet('$/paragraphs/*.parquet') "
+        "GROUP BY ALL ORDER BY words DESC",
+        published.output,
+    )
+    words = sum(row[2] for row in languages)
+    table = card.split("## Languages")[1].split("\n\n")[1]
+    assert table.splitlines()[2:] == [
+        f"| {language} | {rows:,} | {own:,} | {own / words:.2%} |" for language, rows, own in languages
+    ]
     ((english,),) = query(
         "SELECT sum(words) FILTER (language = 'en') / sum(words) FROM read_parquet('$/paragraphs/*.parquet')",
         published.output,
     )
     assert f"English is {english:.2%} of the words" in card
+
+
+def test_the_answers_on_the_card_are_those_of_the_files(corpus: Path, tmp_path: Path) -> None:
+    labels = annotate(tmp_path / "labels", corpus)
+    path = next((labels / "annotations").glob("*.parquet"))
+    table = pq.read_table(path)
+    # Two of its rows are of paragraphs that are not in the corpus; nothing else says what was answered.
+    ids = ["gone#1", "gone#2", *table["id"].to_pylist()[2:]]
+    pq.write_table(table.set_column(0, table.schema.field(0), pa.array(ids)), path)
+    done = publish(corpus, tmp_path / "out", annotations=[("", labels)])
+    card = (done.output / "README.md").read_text(encoding="utf-8")
+    source = "FROM read_parquet('$/paragraphs/*.parquet')"
+    answers = dict(query(f"SELECT annotation_kind, count(*) {source} GROUP BY ALL", done.output))
+    ((passages,),) = query(f"SELECT sum(len(annotation_terms))::BIGINT {source}", done.output)
+    ((rows,),) = query(f"SELECT count(annotation_outcome) {source}", done.output)
+    assert f"| annotation_kind | Le genre du paragraphe. | study: {answers['study']}, case: {answers['case']} |" in card
+    assert f"| annotation_terms | Les termes médicaux. | passages: {passages} |" in card
+    assert rows == 118
+    assert f"{rows} of its 120 rows are of paragraphs in this data set: ok {rows}." in card
+    assert done.manifest["annotated"][0]["published"] == rows
 
 
 @given(st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"]))), st.integers(0, 3))
@@ -200,7 +233,7 @@ def test_a_corpus_without_all_columns_or_texts_is_published_as_far_as_it_goes(tm
 
 
 def test_a_stated_licence_is_for_what_states_none(corpus: Path, tmp_path: Path) -> None:
-    done = publish(corpus, tmp_path / "out", Publication(licences={"lab": "CC-BY-4.0", "other": "CC0-1.0"}))
+    done = publish(corpus, tmp_path / "out", Publication(licences={"lab": "cc by 4.0"}))
     rows = pq.read_table(done.output / "data" / "paragraphs").to_pylist()
     assert {row["withheld"] for row in rows} == {None, "no derivatives", "licence not known"}
     assert "For articles of lab that state no licence, CC-BY-4.0 was given" in (done.output / "README.md").read_text()
@@ -256,7 +289,13 @@ def test_no_path_of_this_machine_is_published(corpus: Path, tmp_path: Path) -> N
                 "config": {"sources": [{"type": "hal", "path": "/home/anne/secret/hal"}], "dedup": {"near": None}},
                 "inputs": []}  # fmt: skip
     (other / "manifest.json").write_text(json.dumps(manifest))
-    done = publish(other, tmp_path / "out")
+    drawn = write_sample(tmp_path / "drawn", other)
+    told = json.loads((drawn / "manifest.json").read_text())
+    told["recipe"]["budget"] = {"tokens": 9, "tokenizer": "/home/anne/secret/tok"}
+    (drawn / "manifest.json").write_text(json.dumps(told))
+    (drawn / "recipe.yaml").write_text("budget: {tokens: 9, tokenizer: /home/anne/secret/tok}\n")
+    done = publish(other, tmp_path / "out", samples={"drawn": drawn})
+    assert (done.output / "recipes" / "drawn.yaml").read_text().endswith("budget:\n  tokens: 9\n  tokenizer: tok\n")
     for path in done.output.rglob("*"):
         if path.is_file():
             assert b"anne" not in path.read_bytes(), path
@@ -272,13 +311,18 @@ def test_no_path_of_this_machine_is_published(corpus: Path, tmp_path: Path) -> N
         ("agreement", "holds no agreement: give the file that `corpuskit agree --json` wrote"),
         ("published", "is a published data set: give the corpus that it was made from"),
         ("nothing", "no Parquet files of paragraphs there"),
+        ("licence of another", "--licence lba=CC-BY-4.0: no such source in .*; did you mean lab?"),
+        ("no licence", "--licence lab=Nonsense: no licence that is known; give one of those"),
+        ("no list", "without.txt.*; give a text file with an id or address of an article a line"),
+        ("empty list", "is empty: give an id or address of an article a line"),
+        ("no folder", "file/out.*: Not a directory; choose another folder, or make room"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(
     what: str, message: str, corpus: Path, sample: Path, labels: Path, tmp_path: Path
 ) -> None:
     given: dict[str, Any] = {}
-    source = corpus
+    source, output = corpus, tmp_path / "out"
     if what == "clash":
         given["annotations"] = [("", labels), ("", labels)]
     elif what == "other":
@@ -291,12 +335,22 @@ def test_what_does_not_belong_together_is_refused(
     elif what == "agreement":
         given["agreement"] = sample / "sample.json"
     elif what == "published":
-        source = publish(corpus, tmp_path / "before").output / "data" / "paragraphs"
+        source = publish(corpus, tmp_path / "before").output
+    elif what in ("licence of another", "no licence"):
+        stated = {"lba": "CC-BY-4.0"} if what == "licence of another" else {"lab": "Nonsense"}
+        given["publication"] = Publication(licences=stated)
+    elif what in ("no list", "empty list"):
+        given["without"] = tmp_path / "without.txt"
+        if what == "empty list":
+            given["without"].write_text("# nothing yet\n")
+    elif what == "no folder":
+        (tmp_path / "file").write_text("")
+        output = tmp_path / "file" / "out"
     else:
         source = tmp_path
     with pytest.raises(PublishError, match=message):
-        publish(source, tmp_path / "out", **given)
-    assert not (tmp_path / "out" / "manifest.json").exists()
+        publish(source, output, **given)
+    assert not (output / "manifest.json").exists()
 
 
 def test_what_the_sampler_wrote_is_a_configuration(corpus: Path, labels: Path, tmp_path: Path) -> None:
@@ -332,3 +386,94 @@ def test_a_sample_of_another_corpus_is_refused(corpus: Path, tmp_path: Path) -> 
     (drawn / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(PublishError, match="was drawn from another corpus"):
         publish(mine, tmp_path / "out", samples={"drawn": drawn})
+
+
+def test_articles_of_a_list_are_left_out_and_the_list_is_not_published(
+    sample: Path, labels: Path, corpus: Path, tmp_path: Path
+) -> None:
+    given = [article(number) for number in range(60)]
+    given[1] |= {"url": "http://www.lab.example/one/"}
+    given[2] |= {"doi": "10.5555/demo.2"}
+    given[3] |= {"merged_ids": ["other:3"]}
+    mine = write_corpus(tmp_path / "corpus", given)
+    listed = ["# asked for in November", "lab:0000", "https://lab.example/one", "https://doi.org/10.5555/DEMO.2",
+              "other:3", "lab:9999"]  # fmt: skip
+    (tmp_path / "without.txt").write_text("\n".join(listed) + "\n")
+    done = publish(mine, tmp_path / "out", Publication(shares=SHARES), samples={"twice": sample},
+                   annotations=[("", labels)], without=tmp_path / "without.txt")  # fmt: skip
+    assert done.unknown == ("lab:9999",)
+    digest = hashlib.sha256((tmp_path / "without.txt").read_bytes()).hexdigest()
+    assert done.manifest["removed"] == {"listed": 5, "articles": 4, "unknown": 1, "sha256": digest}
+    left = {f"lab:{number:04d}" for number in range(4, 60)}
+    for name, column in (("articles", "id"), ("paragraphs", "article_id"), ("twice", "article_id")):
+        assert {one for (one,) in query(f"SELECT {column} FROM '$/{name}/*.parquet'", done.output)} == left
+    ((answered,),) = query("SELECT count(annotation_outcome) FROM '$/paragraphs/*.parquet'", done.output)
+    assert done.manifest["annotated"][0]["published"] == answered < 120
+    assert "Articles left out of this one: 4." in (done.output / "README.md").read_text()
+    assert b"other:3" not in (done.output / "manifest.json").read_bytes()
+    # The others are where they would be without the list.
+    before = publish(mine, tmp_path / "before", Publication(shares=SHARES)).output
+    for name in ("train", "validation", "test"):
+        rows = [query(f"SELECT id FROM '$/articles/{name}-*.parquet'", folder) for folder in (before, done.output)]
+        assert [row for row in rows[0] if row[0] in left] == rows[1]
+
+
+def test_the_log_tells_of_each_stage_in_a_line(corpus: Path, sample: Path, labels: Path, tmp_path: Path) -> None:
+    mine = write_corpus(tmp_path / "corpus", [article(number) for number in range(60)])
+    build = {"tool": "corpuskit build", "fingerprint": "a" * 64, "started": "2026-11-02T10:00:00+00:00",
+             "seconds": {"read": 60.0, "write": 1.5}, "executor": "slurm", "workers": 8,
+             "machine": {"platform": "Linux"}, "versions": {"corpuskit-fr": "0.1.0"}, "config": {},
+             "inputs": []}  # fmt: skip
+    funnel = {"read": {"lab": {"articles": 61, "paragraphs": 200}}, "quarantined": {"lab": 2},
+              "kept": {"lab": {"articles": 60, "paragraphs": 180, "words": 1440}}, "dropped": [], "languages": {},
+              "stages": []}  # fmt: skip
+    (mine / "manifest.json").write_text(json.dumps(build))
+    (mine / "funnel.json").write_text(json.dumps(funnel))
+    done = publish(mine, tmp_path / "out", samples={"twice": sample}, annotations=[("", labels)])
+    built, asked, drawn, published = map(json.loads, (done.output / "log.jsonl").read_text().splitlines())
+    assert built == {
+        "stage": "build", "name": "", "tool": "corpuskit build", "fingerprint": "a" * 64,
+        "started": "2026-11-02T10:00:00+00:00", "seconds": 61.5, "executor": "slurm", "workers": 8,
+        "machine": {"platform": "Linux"}, "versions": {"corpuskit-fr": "0.1.0"},
+        "counts": {"read": {"articles": 61, "paragraphs": 200},
+                   "kept": {"articles": 60, "paragraphs": 180, "words": 1440}, "quarantined": 2},
+    }  # fmt: skip
+    assert (asked["stage"], asked["name"], asked["seconds"], asked["counts"]) == (
+        "annotations", "kind", 12.5, {"ok": 120}
+    )  # fmt: skip
+    assert (drawn["stage"], drawn["name"], drawn["seconds"], drawn["machine"]) == ("sample", "twice", 1.0, None)
+    assert published["tool"] == "corpuskit publish"
+    assert published["fingerprint"] == done.manifest["fingerprint"]
+    assert published["counts"]["paragraphs"] == {"train": 180}
+    assert published["machine"]["platform"]
+
+
+def test_the_published_prompt_is_one_that_corpuskit_reads(published: Published) -> None:
+    assert prompts.load(published.output / "prompts" / "kind.md") == PROMPT
+
+
+def test_a_published_data_set_is_sampled_as_the_corpus_is(corpus: Path, tmp_path: Path) -> None:
+    done = publish(corpus, tmp_path / "out", Publication(shares=SHARES))
+    asked = recipe.validate({"name": "all", "description": "all", "prefix": {"parts": ["Titre : {article.title}"]}})
+    drawn = sample_run.sample(asked, refill(done.output, corpus, tmp_path / "full").output, tmp_path / "drawn")
+    rows = pq.read_table(drawn.output / "paragraphs").to_pylist()
+    assert sorted((row["id"], row["text"]) for row in rows) == sorted(
+        (row["id"], row["text"]) for row in pq.read_table(corpus / "paragraphs").to_pylist()
+    )
+    assert {row["prefix"] for row in rows if row["article_id"] == "lab:0007"} == {"Titre : Article 7\n"}
+
+
+def test_an_article_is_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corpuskit.publish.shards.ROWS", 10)
+    monkeypatch.setattr("corpuskit.publish.shards.FILE", 1)
+    corpus = write_corpus(tmp_path / "corpus", [article(number, licence="CC-BY-4.0") for number in range(60)])
+    monkeypatch.setattr("corpuskit.publish.dataset._ROWS", 7)
+    done = publish(corpus, tmp_path / "out")
+    files = query(
+        "SELECT article_id, count(DISTINCT filename), count(*) FROM read_parquet('$/paragraphs/*.parquet', "
+        "filename = true) GROUP BY ALL",
+        done.output,
+    )
+    assert len(list((done.output / "data" / "paragraphs").glob("train-*.parquet"))) > 5
+    assert {row[1:] for row in files} == {(1, 3)}
+    assert len(files) == 60

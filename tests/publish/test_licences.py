@@ -26,6 +26,14 @@ from corpuskit.publish.licences import judge
         ("etalab-2.0", ""),
         ("Licence ouverte", ""),
         ("GFDL-1.3-or-later", "share-alike"),
+        ("ODC-By", ""),
+        ("PDDL", ""),
+        ("OGL", ""),
+        ("OGL-UK-2.0", ""),
+        ("MIT", ""),
+        ("Apache", ""),
+        ("Apache License 2.0", ""),
+        ("ODbL", "share-alike"),
     ],
 )
 def test_a_licence_that_lets_copies_be_passed_on_and_its_terms(licence: str, terms: str) -> None:

@@ -120,7 +120,39 @@ def test_the_commands_publish_push_and_refill(
     assert not [path for path, body in hub.revisions[-1].items() if TOKEN.encode() in body]
     refilled = runner.invoke(app, ["refill", output, "--from", str(corpus), "--output", str(tmp_path / "full")])
     assert refilled.exit_code == 0, refilled.output
-    assert "216 texts refilled, 0 missing, 0 mismatched" in refilled.output
+    assert "texts: 216 refilled, 0 missing, 0 mismatched, 0 altered" in refilled.output
     wrong = runner.invoke(app, ["publish", str(corpus), "--licence", "hal", "--output", str(tmp_path / "x")])
     assert wrong.exit_code == 1
     assert "expected NAME=PATH" in wrong.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--push", "corpus"], "--push corpus: expected ORG/NAME"),
+        (["--push", "lab/corpus"], "no token: set HF_TOKEN"),
+        (
+            ["--sample", "a/x", "--sample", "b/x"],
+            "--sample: x is given twice, a/x and b/x; give each a name of its own",
+        ),
+        (["--licence", "lab=MIT", "--licence", "lab=CC0-1.0"], "--licence: lab is given twice, MIT and CC0-1.0"),
+    ],
+)
+def test_what_cannot_end_well_does_not_begin(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    done = CliRunner().invoke(app, ["publish", str(corpus), *arguments, "--output", str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert message in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_is_not_in_the_corpus_is_told(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "without.txt").write_text("lab:0001\nlab:9999\n")
+    arguments = ["publish", str(corpus), "--without", str(tmp_path / "without.txt"), "--output", str(tmp_path / "out")]
+    for _ in range(2):  # and again when it is done already
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 0, done.output
+        assert "Articles left out: 1." in done.output
+        assert "No article to leave out is called so: lab:9999" in done.output

@@ -35,7 +35,7 @@ def rebuilt(corpus: Path, target: Path, change) -> Path:  # type: ignore[no-unty
 
 def test_the_same_build_gives_every_text_back(published: Published, corpus: Path, tmp_path: Path) -> None:
     done = refill(published.output, corpus, tmp_path / "full")
-    assert done.counts == {"refilled": 216, "missing": 0, "mismatched": 0}
+    assert done.counts == {"refilled": 216, "missing": 0, "mismatched": 0, "altered": 0}
     whole = {row["id"]: row["text"] for row in pq.read_table(corpus / "paragraphs").to_pylist()}
     for name in ("paragraphs", "twice"):
         rows = pq.read_table(done.output / "data" / name).to_pylist()
@@ -72,6 +72,35 @@ def test_a_text_that_is_another_or_gone_is_listed_and_stays_out(
     assert sum(text is None for text in out.values()) == 9
 
 
+def test_a_published_text_that_was_altered_is_put_right_or_left_out(
+    published: Published, corpus: Path, tmp_path: Path
+) -> None:
+    changed = {"lab:0000": "altered", "lab:0001": None}  # CC-BY-4.0 and CC-BY-NC-SA-4.0: both are published
+    shutil.copytree(published.output, tmp_path / "published")
+    for path in (tmp_path / "published" / "data" / "paragraphs").glob("*.parquet"):
+        table = pq.read_table(path)
+        rows = [row | ({"text": changed[row["article_id"]]} if row["article_id"] in changed else {})
+                for row in table.to_pylist()]  # fmt: skip
+        pq.write_table(pa.Table.from_pylist(rows, table.schema), path)
+    mended = refill(tmp_path / "published", corpus, tmp_path / "mended")
+    assert mended.counts == {"refilled": 216 + 6, "missing": 0, "mismatched": 0, "altered": 0}
+
+    own = rebuilt(corpus, tmp_path / "own", lambda row: None if row["article_id"] in changed else row)
+    done = refill(tmp_path / "published", own, tmp_path / "full")
+    assert done.counts == {"refilled": 216, "missing": 0, "mismatched": 0, "altered": 6}
+    assert done.left == 6
+    listed = [json.loads(line) for line in (done.output / "not-refilled.jsonl").read_text().splitlines()]
+    assert {(one["reason"], one["id"].split("#")[0]) for one in listed} == {(("altered"), name) for name in changed}
+    rows = pq.read_table(done.output / "data" / "paragraphs").to_pylist()
+    assert {row["text"] for row in rows if row["article_id"] in changed} == {None}
+
+
+def test_a_folder_that_cannot_be_written_is_said(published: Published, corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RefillError, match=r"file.*: Not a directory; choose another folder, or make room"):
+        refill(published.output, corpus, tmp_path / "file" / "full")
+
+
 def test_a_paragraph_under_another_id_is_found_by_its_place(published: Published, corpus: Path, tmp_path: Path) -> None:
     def change(row):  # type: ignore[no-untyped-def]
         place = {"path": f"{row['article_id']}{row['path']}"}
@@ -84,7 +113,7 @@ def test_a_paragraph_under_another_id_is_found_by_its_place(published: Published
     placed = rebuilt(corpus, tmp_path / "placed", lambda row: row | {"path": f"{row['article_id']}{row['path']}"})
     told = publish(placed, tmp_path / "published")
     done = refill(told.output, rebuilt(corpus, tmp_path / "own", change), tmp_path / "full")
-    assert done.counts == {"refilled": 108, "missing": 0, "mismatched": 0}
+    assert done.counts == {"refilled": 108, "missing": 0, "mismatched": 0, "altered": 0}
 
 
 def test_what_is_not_published_cannot_be_refilled_and_what_is_refilled_not_pushed(

@@ -19,9 +19,12 @@ from corpuskit.paragraphs.read import ParagraphsError
 from corpuskit.report import figures
 from corpuskit.report.browse import browse
 from corpuskit.report.charts import Bars, Flow, of_field, of_folder
-from corpuskit.report.compare import compare
+from corpuskit.report.compare import TALLY, compare
 from corpuskit.report.figures import BINS, LENGTHS, NOISE, QUANTILES, Figures, count
+from corpuskit.report.run import report
 from corpuskit.report.tables import opened
+from corpuskit.sample.recipe import validate
+from corpuskit.sample.run import sample
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +268,64 @@ def test_two_folders_side_by_side(folder: Path, labels: Path, tmp_path: Path) ->
         ("labels", name) for name in ("document_type", "domain", "quality", "negated")
     ]
     assert [row["what"] for row in found.means if row["field"] == "quality"] == ["mean", "mean expected"]
+
+
+@pytest.fixture(scope="module")
+def samples(folder: Path, labels: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """What two recipes draw from the same corpus."""
+    root = tmp_path_factory.mktemp("samples")
+    quality = {"type": "threshold", "field": "annotation.quality", "at_least": 3, "missing": 0}
+    domain = {"type": "map", "field": "annotation.domain", "weights": {"clinical": 3}, "missing": 1}
+    recipes = {
+        "good": {"factors": {"quality": quality}, "keep": ["annotation.domain"]},
+        "clinical": {"factors": {"domain": domain}, "budget": {"words": 3_000}, "replacement": True, "repetitions": 3},
+    }
+    for name, told in recipes.items():
+        sample(validate({"name": name, "description": "pour voir"} | told), folder, root / name, [labels])
+    return root / "good", root / "clinical"
+
+
+def test_two_samples_side_by_side(samples: tuple[Path, Path], labels: Path, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    pytest.importorskip("jinja2")
+    ids = [Counter(pq.read_table(path / "paragraphs")["id"].to_pylist()) for path in samples]
+    found = report(samples[0], tmp_path / "report.html", against=samples[1]).compared
+    assert found is not None
+    assert (found.both, found.only_left, found.only_right) == (
+        len(ids[0].keys() & ids[1].keys()), len(ids[0].keys() - ids[1].keys()), len(ids[1].keys() - ids[0].keys())
+    )  # fmt: skip
+    drawn = {row["name"]: (row["left"], row["right"]) for row in found.samples}
+    assert drawn["budget in words"] == (None, 3_000)
+    for side, times in enumerate(ids):
+        kish = times.total() ** 2 / sum(often**2 for often in times.values())
+        assert drawn["effective sample size"][side] == pytest.approx(kish, abs=1e-3)
+        for often in {*ids[0].values(), *ids[1].values()}:
+            assert drawn[f"paragraphs drawn {often}×"][side] == sum(one == often for one in times.values())
+    # The domain is a column of both, the other fields only the samples have counted.
+    everything = pq.read_table(labels / "annotations").to_pylist()
+    for name, where in (("domain", figures.OWN_NAME), ("quality", TALLY), ("document_type", TALLY)):
+        of = {row["id"]: row[name] for row in everything}
+        (rows,) = [rows for one, field, rows in found.labels if (one, field) == (where, name)]
+        for side, times in (("left", ids[0]), ("right", ids[1])):
+            counts = Counter[str]()
+            for id, often in times.items():
+                if of.get(id) is not None or where == TALLY:
+                    counts["(none)" if of.get(id) is None else str(of[id])] += often
+            assert {row["name"]: row[side] for row in rows if row[side]} == dict(counts)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "A difference is what <bdi>clinical</bdi> has more than <bdi>good</bdi>." in page
+    assert f"paragraphs drawn {max(ids[1].values())}×" in page
+
+
+def test_the_labels_that_a_sample_brings_along(samples: tuple[Path, Path], labels: Path) -> None:
+    with opened(samples[0]) as tables:
+        (found,) = count(tables).labels
+    fields = {one.name: one for one in found.fields}
+    query = "SELECT annotation_quality::VARCHAR, count(*) FROM '{}/paragraphs/*.parquet' GROUP BY ALL ORDER BY 1"
+    assert list(fields["quality"].counts.items()) == duckdb.sql(query.format(samples[0])).fetchall()
+    assert list(fields) == ["quality", "domain"]
+    with opened(samples[0], [labels]) as tables:  # what was given tells more
+        assert [one.name for one in count(tables).labels] == ["labels"]
 
 
 def test_scores_stay_in_their_order_and_labels_go_by_size(counted: Figures) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import finished_run
 import pytest
 import report_corpora as corpora
 
 from corpuskit.report.run import report
+from corpuskit.report.training import training
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -202,6 +204,26 @@ def test_two_other_fields_against_each_other(page: Chrome) -> None:
     assert [int(one) for one in table()[1][1:]] == [counts.get((kind, "1"), 0) for kind in table()[0][1:]]
 
 
+def test_the_flow_is_whole_in_print(page: Chrome) -> None:
+    flow = data(page)["charts"]["flow"]
+    for event in ("beforeprint", "afterprint"):
+        # What is drawn at this very moment is printed.
+        opacities, nodes, widest, room = page.execute_script(
+            """
+            dispatchEvent(new Event(arguments[0]));
+            const at = document.querySelector('[data-chart=flow]');
+            const links = [...at.querySelectorAll('.sankey-link')].map(one => getComputedStyle(one).opacity);
+            const nodes = [...at.querySelectorAll('.sankey-node')];
+            const widest = Math.max(...nodes.map(one => one.getBoundingClientRect().right));
+            return [links, nodes.length, widest, at.getBoundingClientRect().right];
+            """,
+            event,
+        )
+        assert opacities == ["1"] * len(flow["links"]), event
+        assert nodes == len(flow["nodes"])
+        assert widest <= room
+
+
 def test_light_and_dark(page: Chrome) -> None:
     def look(scheme: str) -> tuple[str, str]:
         page.execute_cdp_cmd(
@@ -228,3 +250,22 @@ def test_a_phone_shows_it_without_scrolling_sideways(page: Chrome) -> None:
         assert page.execute_script("return document.documentElement.scrollWidth") == 360
     finally:
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_curves_of_a_training_are_drawn(browser: Chrome, tmp_path: Path) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    log = [*finished_run.log(switch=20), {"kind": "resumed", "step": 40}]
+    report = training(finished_run.write(tmp_path / "run", lines=log), tmp_path / "report.html")
+    browser.get("about:blank")
+    browser.get_log("browser")
+    browser.get_log("performance")
+    browser.get(report.as_uri())
+    WebDriverWait(browser, 60).until(lambda one: one.execute_script("return document.documentElement.dataset.drawn"))
+    charts = browser.find_elements("css selector", ".chart")
+    assert [len(chart.find_elements("css selector", "svg.main-svg")) > 0 for chart in charts] == [True] * 3
+    # A curve of each objective: light and smoothed training, all sources, two sources.
+    assert len(charts[0].find_elements("css selector", ".scatterlayer .trace")) == 10
+    assert len(charts[0].find_elements("css selector", ".legend .traces")) == 5
+    assert browser.get_log("browser") == []
+    assert requested(browser) == [report.as_uri()]

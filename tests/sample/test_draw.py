@@ -14,20 +14,31 @@ from corpuskit.sample import draw
 from corpuskit.sample.draw import Cuts, Units, Unreachable, cuts, drawn, hashes, rake, uniform
 
 
-def units(weights: list[float], sizes: list[int], seed: int = 1, stratum: list[int] | None = None) -> Units:
+def units(
+    weights: list[float], sizes: list[int] | list[list[int]], seed: int = 1, stratum: list[int] | None = None
+) -> Units:
+    """Units of one paragraph, or of several."""
     names = pa.array([f"p:{number}" for number in range(len(weights))])
+    paragraphs = [one if isinstance(one, list) else [one] for one in sizes]
     return Units(
         hashes(names, seed),
         np.array(weights, np.float64),
-        np.array(sizes, np.int64),
+        np.array([sum(one) for one in paragraphs], np.int64),
         np.array(stratum or [0] * len(weights), np.int64),
-        np.ones(len(weights), np.int64),
+        np.array([len(one) for one in paragraphs], np.int64),
+        np.array([size for one in paragraphs for size in one], np.int64),
     )
 
 
 def split(whole: Units, parts: int) -> list[Units]:
-    columns = [np.array_split(getattr(whole, name), parts) for name in ("hash", "weight", "size", "stratum", "rows")]
-    return [Units(*some) for some in zip(*columns, strict=True)]
+    columns, row = (
+        (whole.hash, whole.weight, whole.size, whole.stratum, whole.rows),
+        np.repeat(range(len(whole)), whole.rows),
+    )
+    return [
+        Units(*(column[some] for column in columns), whole.sizes[np.isin(row, some)])
+        for some in np.array_split(np.arange(len(whole)), parts)
+    ]
 
 
 def select(whole: Units, budgets: list[int], cap: int | None, parts: int = 1) -> tuple[Cuts, Counter[int]]:
@@ -38,6 +49,19 @@ def select(whole: Units, budgets: list[int], cap: int | None, parts: int = 1) ->
     found = cuts(lambda: split(whole, parts), wanted, mass, most, cap)
     copies, room = drawn(whole, found, cap)
     return found, Counter(copies.unit[room < 0].tolist())
+
+
+def sizes_of(whole: Units, found: Cuts, cap: int | None) -> list[int]:
+    """What is drawn of each stratum: whole units, and the beginning of the one at the cut."""
+    copies, room = drawn(whole, found, cap)
+    total, starts = [0] * len(found.room), np.cumsum(whole.rows) - whole.rows
+    for unit, left in zip(copies.unit.tolist(), room.tolist(), strict=True):
+        for size in whole.sizes[starts[unit] : starts[unit] + whole.rows[unit]].tolist():
+            if 0 <= left < size:
+                break
+            left -= size if left >= 0 else 0
+            total[whole.stratum[unit]] += size
+    return total
 
 
 def test_hashes_do_not_change() -> None:
@@ -131,23 +155,38 @@ def test_frequencies_follow_the_weights(cap: int) -> None:
         assert often == pytest.approx(min(cap, high * weight), abs=4 * 0.5 / np.sqrt(20 * seeds) + 0.01)
 
 
-@settings(max_examples=50)
+paragraphs = st.lists(st.integers(0, 30), min_size=1, max_size=6)
+
+
+@settings(max_examples=100)
 @given(
-    st.lists(st.tuples(st.floats(0.1, 5), st.integers(1, 30), st.integers(0, 2)), min_size=10, max_size=80),
-    st.lists(st.integers(0, 60), min_size=3, max_size=3),
+    st.lists(st.tuples(st.floats(0.1, 5), paragraphs, st.integers(0, 3)), min_size=10, max_size=80),
+    st.lists(st.integers(0, 90), min_size=4, max_size=4),
+    st.sampled_from([1, 3]),
     st.integers(1, 6),
 )
-def test_each_stratum_meets_its_own_budget(some: list[tuple[float, int, int]], budgets: list[int], parts: int) -> None:
+def test_the_budget_and_that_of_each_stratum_are_met_within_one_paragraph(
+    some: list[tuple[float, list[int], int]], budgets: list[int], cap: int, parts: int
+) -> None:
     whole = units([one[0] for one in some], [one[1] for one in some], 1, [one[2] for one in some])
-    there = np.bincount(whole.stratum, whole.size, 3)
-    wanted = [min(budget, int(size)) for budget, size in zip(budgets, there, strict=True)]
+    there = np.bincount(whole.stratum, whole.size, 4).astype(int) * cap
+    wanted = [min(budget, size) for budget, size in zip(budgets, there.tolist(), strict=True)]
     if not sum(wanted):
         return
-    _, times = select(whole, wanted, 1, parts)
-    for stratum, budget in enumerate(wanted):
-        own = [number for number in times if whole.stratum[number] == stratum]
-        total = int(whole.size[own].sum())
-        assert total <= budget < total + 30 or total == budget == 0
+    found, _ = select(whole, wanted, cap, parts)
+    drawn_of, longest = sizes_of(whole, found, cap), int(whole.sizes.max())
+    assert 0 <= sum(wanted) - sum(drawn_of) < longest
+    for budget, size in zip(wanted, drawn_of, strict=True):
+        assert abs(budget - size) < longest if budget else size == 0
+    again, _ = select(whole, wanted, cap, 1)
+    assert (again.place.tolist(), again.room.tolist()) == (found.place.tolist(), found.room.tolist())
+
+
+def test_what_the_strata_leave_goes_where_it_is_least_too_much() -> None:
+    # Of each stratum one article, whose second paragraph does not fit: 4, 1 and 3 words are left, 8 in all.
+    whole = units([1.0] * 3, [[6, 9], [9, 2], [7, 5]], stratum=[0, 1, 2])
+    found, _ = select(whole, [10, 10, 10], 1)
+    assert sizes_of(whole, found, 1) == [6, 11, 12]
 
 
 def test_a_larger_budget_holds_the_smaller_one() -> None:

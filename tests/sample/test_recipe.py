@@ -91,3 +91,23 @@ def test_a_recipe_is_a_name_or_a_file(tmp_path: Path) -> None:
         load(tmp_path / "mine.yaml")
     with pytest.raises(RecipeError, match="cannot be read"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: un\nname: deux\n", "`name` stands there twice"),
+        ("factors:\n  q: {type: map, field: x, missing: 0, weights: {a: 1, b: 2, a: 3}}\n", "`a` stands there twice"),
+        ("factors:\n  q: {type: map, field: x, missing: 0, weights: {3: 1, '3': 2}}\n", "`3` stands there twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(RecipeError, match=told):
+        load(tmp_path / "mine.yaml")
+    # One anchor in several places is no repetition.
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\ndescription: &d un\nkeep: &k [a]\nfactors:\n"
+        "  q: &f {type: threshold, field: x, at_least: 3, missing: 0}\n  r: {<<: *f, at_least: 4}\n"
+    )
+    assert load(tmp_path / "mine.yaml").factors["r"].at_least == 4  # type: ignore[union-attr]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from small_corpus import Row, annotated, answer, corpus, read, rows
 from typer.testing import CliRunner
 
@@ -98,6 +100,38 @@ def test_mainly_clinical_is_more_than_half(one: Path, labels: Path, tmp_path: Pa
     sample(load("clinical"), one, tmp_path / "out", [labels])
     times = Counter(row["article_id"] for row in read(tmp_path / "out"))
     assert times == {row["article_id"]: 40 if int(row["article_id"][-6:]) % 3 == 0 else 4 for row in ROWS}
+
+
+def test_of_all_four_factors_each_decides_though_all_is_french(tmp_path: Path) -> None:
+    found = [row | {"language": "fr"} for row in ROWS]
+    source, labels = corpus(tmp_path / "corpus", found), annotated(tmp_path / "labels", found)
+    done = sample(load("all"), source, tmp_path / "out", [labels])
+    times = Counter(row["id"] for row in read(tmp_path / "out"))
+    assert WORDS - max(row["words"] for row in ROWS) < done.report["words"]["after"] <= WORDS
+    assert max(times.values()) <= 10
+    # An article holds a case where its number can be divided by 4, and is mainly clinical where by 3.
+    mean: dict[tuple[bool, bool], float] = {}
+    for case in (True, False):
+        for clinical in (True, False):
+            own = [times[row["id"]] for row in found if answer(row)["educational_quality"] >= 3
+                   and (not int(row["article_id"][-6:]) % 4) == case
+                   and (not int(row["article_id"][-6:]) % 3) == clinical]  # fmt: skip
+            mean[case, clinical] = sum(own) / len(own)
+    assert mean[True, True] == 10
+    assert mean[False, False] < mean[True, False] < mean[True, True]
+    assert mean[False, False] < mean[False, True] < mean[True, True]
+    assert all(answer(row)["educational_quality"] >= 3 for row in found if times[row["id"]])
+
+
+@pytest.mark.parametrize("unit", ["paragraph", "article"])
+def test_copies_that_deduplication_took_are_given_back(unit: str, one: Path, tmp_path: Path) -> None:
+    sizes = {"type": "rehydrate"} | ({"field": "article.cluster_size"} if unit == "article" else {})
+    done = sample(recipe(unit=unit, factors={"copies": sizes}, replacement=True), one, tmp_path / "out")
+    times = Counter(row["id"] for row in read(tmp_path / "out"))
+    # Clusters of paragraphs go from 1 to 7, those of articles are of 2.
+    weights = {1: 1, 2: 2, 3: 3, 4: 3, 5: 5, 6: 5, 7: 5}
+    assert times == {row["id"]: 2 if unit == "article" else weights[row["cluster_size"]] for row in ROWS}
+    assert done.report["factors"]["copies"]["most"] == (2 if unit == "article" else 5)
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
@@ -201,6 +235,25 @@ def test_shares_of_sources_and_domains(one: Path, labels: Path, tmp_path: Path) 
     assert sum(one["words"] for one in done.report["strata"]) == 2_000
 
 
+@pytest.mark.parametrize("unit", ["paragraph", "article"])
+def test_the_budget_and_its_shares_are_met_within_one_paragraph(unit: str, tmp_path: Path) -> None:
+    names = ["hal", "istex", "pubmed", "wikipedia", "cases"]
+    found = [row | {"source": names[int(row["article_id"][-6:]) % 5]} for row in ROWS]
+    asked = recipe(unit=unit, budget={"words": 4_500}, shares={"source": dict.fromkeys(names, 0.2)})
+    drawn = []
+    for shards, workers in ((1, 1), (8, 2)):
+        source, output = corpus(tmp_path / f"corpus-{shards}", found, shards, group=7), tmp_path / f"out-{shards}"
+        done = sample(asked, source, output, execution=Execution(workers=workers))
+        drawn.append(read(output))
+    assert drawn[0] == drawn[1]
+    longest = max(row["words"] for row in found)
+    assert 0 <= 4_500 - done.report["words"]["after"] < longest
+    for name in names:
+        words = sum(row["words"] for row in drawn[0] if row["source"] == name)
+        assert abs(words - 900) < longest
+        assert done.report["by"]["source"][name]["after"]["words"] == words
+
+
 def test_a_budget_in_tokens(one: Path, tokenizer: Path, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
@@ -257,6 +310,33 @@ def test_the_account_is_what_the_files_say(one: Path, labels: Path, tmp_path: Pa
         for side in ("before", "after"):
             assert sum(value[side]["share"] for value in values.values()) == pytest.approx(1, abs=1e-4)
             assert sum(value[side]["words"] for value in values.values()) == done.report["words"][side]
+
+
+@pytest.mark.parametrize("name", ["biomed-fr-small", "soft"])
+def test_the_labels_and_scores_that_a_recipe_does_not_weigh_by_are_told_too(
+    name: str, one: Path, labels: Path, tmp_path: Path
+) -> None:
+    done = sample(load(name), one, tmp_path / "out", [labels, validate_terms(tmp_path / "terms")])
+    by, drawn = done.report["by"], read(tmp_path / "out")
+    for field in ("document_type", "domain", "educational_quality", "language"):
+        for side, there in (("before", ROWS), ("after", drawn)):
+            told = {value: pair[side]["paragraphs"] for value, pair in by[f"annotation.{field}"].items()}
+            assert {value: times for value, times in told.items() if times} == Counter(
+                str(answer(row)[field]) for row in there
+            )
+    assert list(by["annotation.educational_quality"]) == ["1", "2", "3", "4", "5"]
+    assert "annotation.terms" not in by  # lists are not told
+    assert not any(name.startswith("annotation_doc") for name in drawn[0])  # told, not written
+    if name == "soft":
+        assert list(by["annotation.educational_quality_expected"]) == ["1", "2", "3", "4", "5"]
+
+
+def test_of_two_tables_that_have_a_field_the_first_is_told(one: Path, labels: Path, tmp_path: Path) -> None:
+    others = annotated(tmp_path / "others", ROWS[:9], lambda row: answer(row) | {"domain": "other"})
+    done = sample(recipe(), one, tmp_path / "out", [others, labels])
+    told = {value: pair["before"]["paragraphs"] for value, pair in done.report["by"]["annotation.domain"].items()}
+    assert told == {"(none)": len(ROWS) - 9, "other": 9}
+    assert [one["name"] for one in done.report["annotations"]] == ["others"]
 
 
 def test_weights_are_those_of_the_recipe(one: Path, labels: Path, tmp_path: Path) -> None:
@@ -339,6 +419,34 @@ sample(load("clinical"), {str(eight)!r}, {str(output)!r}, [{str(labels)!r}], two
     assert not (output / ".work").exists()
 
 
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    source = corpus(tmp_path / "corpus", ROWS[:40])
+    (source / "manifest.json").write_text('{"tool": "corpuskit build", "fingerprint": "0"}')
+    labels = annotated(tmp_path / "labels", ROWS[:40])
+    built = corpus(tmp_path / "other", ROWS[40:80])
+    shutil.copy(source / "manifest.json", built)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for output, told in (
+        (source, f"the run reads from {source}"),
+        (source / "sample", f"the run reads from {source}"),
+        (labels, f"the run reads from {labels}"),
+        (tmp_path, "the run reads from"),
+        (built, "holds what `corpuskit build` wrote: choose another folder"),
+    ):
+        for overwrite in (False, True):
+            with pytest.raises(SampleError, match=told):
+                sample(recipe(), source, output, [labels], overwrite=overwrite)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_that_cannot_be_written_is_told(one: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for output in (tmp_path / "file", tmp_path / "file" / "below"):
+        done = CliRunner().invoke(app, ["sample", "biomed-fr", "--from", str(one), "--output", str(output)])
+        assert done.exit_code == 1
+        assert f"error: {output} cannot be written: Not a directory; choose another folder" in done.output
+
+
 def _fail(*_: Any) -> None:
     raise RuntimeError("the disk is full")
 
@@ -362,6 +470,28 @@ def _fail(*_: Any) -> None:
         (
             {"factors": {"q": {"type": "map", "field": "subjects", "weights": {"a": 2}, "missing": 1}}},
             "factors.q: `subjects` holds lists",
+        ),
+        (
+            {"factors": {"q": {"type": "linear", "field": "annotation.domain_probabilities", "missing": 1}}},
+            "holds lists; a recipe weighs by fields of one value, such as `annotation.domain` or "
+            "`annotation.domain_entropy`",
+        ),
+        (
+            {
+                "factors": {
+                    "q": {
+                        "type": "share",
+                        "missing": 1,
+                        "where": {"field": "annotation.domain", "at_least": 3},
+                        "steps": [{"above": 0, "weight": 1}],
+                    }
+                }
+            },
+            "factors.q: `annotation.domain` holds string, and a share needs numbers; give `among: [LABEL, …]`",
+        ),
+        (
+            {"factors": {"q": QUALITY | {"field": "ocr_noise"}}},
+            "nothing is selected: factors.q: `ocr_noise` is null in all 1,200 paragraphs: weigh by another field",
         ),
         (
             {"factors": {"q": QUALITY | {"at_least": 6}}},
@@ -404,6 +534,39 @@ def test_a_bad_recipe_is_refused_with_what_to_do(
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
+def test_labels_without_probabilities_have_no_expected_scores(one: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as told:
+        sample(load("soft"), one, tmp_path / "out", [annotated(tmp_path / "hard", ROWS)])
+    assert str(told.value) == (
+        "nothing is selected: factors.quality: `annotation.educational_quality_expected` is null in all 1,200 "
+        "paragraphs: these labels "
+        "have no probabilities; use `annotation.educational_quality`, or the labels of a student"
+    )
+
+
+def test_what_a_factor_looks_for_in_vain_is_told(one: Path, labels: Path, tmp_path: Path) -> None:
+    factors = {
+        "source": {"type": "map", "field": "source", "weights": {"hal": 1, "pubmd": 2}, "missing": 1},
+        "case": {
+            "type": "share", "where": {"field": "annotation.document_type", "among": ["review", "study"]},
+            "steps": [{"above": 0, "weight": 1}], "missing": 1,
+        },
+        "noise": QUALITY | {"field": "ocr_noise", "missing": 1},
+    }  # fmt: skip
+    done = sample(recipe(factors=factors, budget={"words": 500}), one, tmp_path / "out", [labels])
+    assert done.report["warnings"] == [
+        "factors.noise: `ocr_noise` is null in all 1,200 paragraphs: "
+        "weigh by another field, or see what `missing` says",
+        "factors.source: no paragraph has 'pubmd' in `source`; did you mean 'pubmed'?",
+        "factors.case: no paragraph has 'review' in `annotation.document_type`; there are clinical_case, study",
+    ]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(recipe(factors=factors, budget={"words": 500}).model_dump()))
+    asked = ["sample", str(tmp_path / "mine.yaml"), "--from", str(one), "-a", str(labels), "-o", str(tmp_path / "o")]
+    told = CliRunner().invoke(app, asked)
+    assert told.exit_code == 0, told.output
+    assert "note: factors.source: no paragraph has 'pubmd' in `source`; did you mean 'pubmed'?" in told.output
+
+
 def test_annotations_that_are_not_there_or_of_another_corpus(one: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"needs annotations; give --annotations DIR"):
         sample(load("educational"), one, tmp_path / "out")
@@ -436,6 +599,10 @@ def test_on_the_command_line(one: Path, labels: Path, tmp_path: Path) -> None:
     assert {one["name"] for one in manifest["outputs"]} == {"paragraphs/00000.parquet", "recipe.yaml", "sample.json"}
     (told,) = manifest["annotations"]
     assert (told["prompt"]["name"], told["annotator"]["name"]) == ("biomed-enriched-fr", "teacher")
+    listed = run.invoke(app, ["sample", "--list"], env={"COLUMNS": "160"})
+    assert listed.exit_code == 0
+    for name in shipped():
+        assert re.search(rf"^{name} +{re.escape(load(name).description)} *$", listed.output, re.MULTILINE)
     failed = run.invoke(app, ["sample", "clinicl", "--from", str(one), "--output", str(tmp_path / "p")])
     assert failed.exit_code == 1
     assert "did you mean clinical?" in failed.output

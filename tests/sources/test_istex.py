@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import re
 import tarfile
@@ -718,3 +719,22 @@ class TestSamples:
                     assert letters(paragraph.text) in letters(markup.text(element))
                     checked += 1
         assert checked > 10
+
+
+@pytest.mark.parametrize(
+    ("manifest", "days"),
+    [
+        (b'{"creationDate": "2026-11-02T09:30:00.000Z"}', ["2026-11-02"]),
+        (b'{"creationDate": "yesterday"}', ["2025-01-31"]),
+        (b'["no object"]', ["2025-01-31"]),
+        (None, ["2025-01-31"]),
+    ],
+)
+def test_the_day_is_that_of_the_extraction_or_else_of_the_files(
+    tmp_path: Path, manifest: bytes | None, days: list[str]
+) -> None:
+    folder = pack(tmp_path, "folder", document(A, txt=BODY) | ({} if manifest is None else {"manifest.json": manifest}))
+    for path in folder.rglob("*.*"):
+        os.utime(path, (1738324800, 1738324800))
+    reader = IstexReader(str(folder))
+    assert reader.dates(reader.files()) == days

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
 
+import fsspec
 from pydantic import Field, field_validator
 
 from corpuskit import files
@@ -95,6 +98,16 @@ def _split(name: str) -> tuple[str, str]:
     return (found[1], _SUFFIXES[found[2]]) if found and not _MANIFEST.fullmatch(name) else ("", "")
 
 
+def _created(manifest: InputFile) -> str:
+    """The day of an extraction (ISO 8601), "" where its manifest does not say it."""
+    try:
+        with fsspec.open(manifest.path, "rb") as stream:
+            told = str(json.load(stream)["creationDate"])
+        return datetime.fromisoformat(told).date().isoformat()
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+
+
 def _hint(error: Exception) -> str:
     return "" if isinstance(error, Refused) else "the file is damaged or cut off: download the document again"
 
@@ -131,6 +144,11 @@ class IstexReader(SourceReader):
             first = next((part for part in parts if part.name.endswith(".json")), parts[0])
             units.append(replace(first, size=sum(part.size for part in parts)))
         return sorted(units, key=lambda file: file.name)
+
+    def dates(self, found: Sequence[InputFile]) -> list[str]:
+        """The days of the extractions, where one is unpacked with the manifest that tells; else of the files."""
+        manifests = [file for file in found if _MANIFEST.fullmatch(file.name)]
+        return sorted({_created(file) for file in manifests} - {""}) or super().dates(found)
 
     def pieces(
         self, file: InputFile, part: int, parts: int, on_bytes: Callable[[int], None]
