@@ -56,9 +56,13 @@ def pretrain(
     An interrupted run goes on with the same command.
     """
     from corpuskit.pretrain import config as configuration
+    from corpuskit.pretrain import push as pushing
+    from corpuskit.publish.push import PushError, ready
 
     kind = log_kind(log)
     try:
+        if push:
+            ready(push)
         from corpuskit.pretrain.run import pretrain as run
         from corpuskit.pretrain.run import source_of
 
@@ -78,17 +82,15 @@ def pretrain(
         wanted = configuration.validate(changed, config)
         with _shown(kind) as tell:
             done = run(wanted, output, store=tokens, country=country, grid=grid, overwrite=overwrite, tell=tell)
-    except configuration.PretrainError as error:
+    except (configuration.PretrainError, PushError) as error:
         raise fail(str(error)) from None
     except KeyboardInterrupt:
         raise interrupted(f"the last checkpoint is kept in {output}/.work") from None
     _conclude(done)
     if push:
-        from corpuskit.pretrain.push import push as send
-
         try:
-            typer.echo(f"Pushed to {send(done.output / 'model', push)}")
-        except configuration.PretrainError as error:
+            typer.echo(f"Pushed to {pushing.push(output, push).url}")
+        except PushError as error:
             raise fail(str(error)) from None
 
 

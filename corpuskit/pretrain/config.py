@@ -119,6 +119,10 @@ class PretrainConfig(StepOptions):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="what the model is called")
     description: str = Field("", description="what it is, in a line, for its card")
+    license: str | None = Field(
+        None,
+        description="of the model that comes out (SPDX); that on the card of the model it begins with unless given",
+    )
     start: Start
     objective: Literal["mlm", "causal", "causal-then-mlm"] = "mlm"
     causal_share: float = Field(0.9, gt=0, lt=1, description="of causal-then-mlm: share of the run that is causal")

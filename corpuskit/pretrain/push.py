@@ -1,43 +1,28 @@
-"""Pushing a trained model to the Hub: its folder, in one commit."""
+"""Pushing a trained model to the Hub: the folder that a run wrote, whole."""
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
 
-from corpuskit.pretrain.config import PretrainError
-from corpuskit.publish.push import TOKEN
+from corpuskit import runs
+from corpuskit.publish.push import Pushed, PushError, ready, send
 
 
-def push(model: Path, repository: str, private: bool = True) -> str:
-    """Make a model folder the newest revision of a model on the Hub (or the server that `HF_ENDPOINT` names).
+def push(output: str | Path, repository: str, private: bool = True) -> Pushed:
+    """Make the model of a run the newest revision of a repository on the Hub (or the server that `HF_ENDPOINT` names).
 
     Args:
-        model: a plain Hugging Face folder with its card.
+        output: what `corpuskit pretrain` wrote.
         repository: `ORG/NAME`; made if it is not there.
         private: whether only its owners see a repository that is made now.
 
-    Returns:
-        Where it is.
-
     Raises:
-        PretrainError: no token, or a server that does not take it; nothing was published then.
+        PushError: no token, a folder that holds no finished run, or a server that does not take it.
     """
-    token = os.environ.get(TOKEN)
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-        raise PretrainError(f"--push {repository}: expected ORG/NAME")
-    if not token:
-        raise PretrainError(f"no token: set {TOKEN} to one that may write to {repository}")
-    from huggingface_hub import HfApi
-
-    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token)
-    try:
-        api.create_repo(repository, private=private, exist_ok=True)
-        api.upload_folder(repo_id=repository, folder_path=str(model), commit_message="corpuskit pretrain")
-    except Exception as error:  # each version of the client has its own
-        told = str(error.__cause__ or error).replace(token, "…").strip().splitlines() or [type(error).__name__]
-        raise PretrainError(
-            f"{repository}: {told[0]}\nNothing was published; the same command tries again, the run itself is finished"
-        ) from None
-    return f"{api.endpoint}/{repository}"
+    token, output = ready(repository), Path(output)
+    told = runs.read_manifest(output)
+    if told is None or told["tool"] != "corpuskit pretrain":
+        raise PushError(f"{output} holds no finished run: give the folder that `corpuskit pretrain` wrote")
+    folder = output / "model"
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return send(files, repository, "model", f"corpuskit pretrain {told['fingerprint'][:12]}", token, private)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,18 @@ def _start(config: PretrainConfig, tokenizer: Any) -> dict[str, Any]:
         "revision": start.revision,
         "model_sha256": runs.fingerprint(told) if told else None,
         "tokenizer_sha256": tokens.tokenizer_sha256(tokenizer.backend_tokenizer),
-        "license": None,
+        "license": config.license or (_licence(folder) if folder else None),
     }
+
+
+def _licence(model: Path) -> str | None:
+    """What the card in a model's folder says."""
+    from huggingface_hub import ModelCard
+
+    with suppress(OSError, ValueError):
+        stated = ModelCard.load(model / "README.md").data.license
+        return stated if isinstance(stated, str) and stated != "unknown" else None
+    return None
 
 
 def _versions() -> dict[str, str]:

@@ -1,18 +1,18 @@
-"""Pushing a published data set to the Hub: files first, then one commit that names them all.
+"""Pushing a data set or a model to the Hub: files first, then one commit that names them all.
 
-What was uploaded before an interruption is known to the Hub by its hash and not sent again. A revision of the data set
-is the commit: it holds the whole folder, or does not exist.
+What was uploaded before an interruption is known to the Hub by its hash and not sent again. A revision is the commit:
+it holds the whole folder, or does not exist.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from corpuskit import runs
 from corpuskit.files import InputFile
@@ -54,26 +54,50 @@ def push(
     """
     folder = Path(folder)
     files, token = _whole(folder), ready(repository)
+    message = f"corpuskit publish {runs.read_manifest(folder)['fingerprint'][:12]}"  # type: ignore[index]
+    return send({name: folder / name for name in files}, repository, "dataset", message, token, private, tell)
+
+
+def send(
+    files: Mapping[str, Path],
+    repository: str,
+    kind: Literal["dataset", "model"],
+    message: str,
+    token: str,
+    private: bool = True,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Pushed:
+    """Make some files, and no others, the newest revision of a repository.
+
+    Args:
+        files: by their names there.
+        repository: `ORG/NAME`; made if it is not there.
+        kind: what it holds.
+        message: of the commit.
+        token: from :func:`ready`.
+        private: whether only its owners see a repository that is made now.
+        tell: is told what happens.
+
+    Raises:
+        PushError: the server does not take it; nothing was published then.
+    """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or _HUB, token=token)
-    of: dict[str, Any] = {"repo_id": repository, "repo_type": "dataset"}
+    of: dict[str, Any] = {"repo_id": repository, "repo_type": kind}
     doing = "making the repository"
     try:
         api.create_repo(**of, private=private, exist_ok=True)
         parent = api.repo_info(**of).sha
         there = set(api.list_repo_files(**of))
-        additions = [CommitOperationAdd(name, str(folder / name)) for name in files]
+        additions = [CommitOperationAdd(name, str(path)) for name, path in files.items()]
         deletions = [CommitOperationDelete(name) for name in sorted(there - {*files} - _OF_THE_HUB)]
         doing = "uploading"
-        tell(f"uploading {len(files)} files, {sum((folder / name).stat().st_size for name in files):,} bytes")
+        tell(f"uploading {len(files)} files, {sum(path.stat().st_size for path in files.values()):,} bytes")
         api.preupload_lfs_files(**of, additions=additions, free_memory=False, num_threads=2)
         doing = "committing"
         commit = api.create_commit(
-            **of,
-            operations=[*additions, *deletions],
-            commit_message=f"corpuskit publish {runs.read_manifest(folder)['fingerprint'][:12]}",  # type: ignore[index]
-            parent_commit=parent,
+            **of, operations=[*additions, *deletions], commit_message=message, parent_commit=parent
         )
     except Exception as error:  # each version of the client has its own
         told = str(error.__cause__ or error).replace(token, "…").strip().splitlines() or [type(error).__name__]
@@ -81,7 +105,8 @@ def push(
             f"{repository}, while {doing}: {told[0]}\nNothing was published. The same command goes on: "
             "what was uploaded is not sent again"
         ) from None
-    return Pushed(f"{api.endpoint}/datasets/{repository}", commit.oid, len(files))
+    place = f"datasets/{repository}" if kind == "dataset" else repository
+    return Pushed(f"{api.endpoint}/{place}", commit.oid, len(files))
 
 
 def ready(repository: str) -> str:

@@ -89,14 +89,15 @@ def test_done_again_there_is_nothing_to_do(run: Run, tokenizer: Path, data: Path
 
 
 def test_a_model_goes_on_from_another(run: Run, tmp_path: Path) -> None:
-    first = run("first", budget={"steps": 40})
+    first = run("first", budget={"steps": 40}, license="mit")
     second = run(
         "second", start={"model": str(first / "model")}, budget={"steps": 4}, optimizer={"learning_rate": 1e-4}
     )
     at_the_end, at_the_start = lines(first, "validation")[-1], lines(second, "validation")[0]
     assert at_the_start["loss"]["all"] == pytest.approx(at_the_end["loss"]["all"], rel=1e-5)
     start = json.loads((second / "manifest.json").read_bytes())["start"]
-    assert (start["kind"], start["model"]) == ("continual", "model")
+    assert (start["kind"], start["model"], start["license"]) == ("continual", "model", "mit")
+    assert "license: mit" in (second / "model" / "README.md").read_text(encoding="utf-8")
     assert len(start["model_sha256"]) == 64
 
 
@@ -395,3 +396,20 @@ def test_fields_that_are_wrong_are_named(tmp_path: Path) -> None:
         "  - optimizer.warmap: no such option; did you mean `warmup`?",
         "  - budget: give `steps` or `tokens`: the learning rate is planned over them",
     ]
+
+
+def test_the_job_of_a_node_with_several_gpus(tmp_path: Path) -> None:
+    stub = tmp_path / "torchrun"
+    stub.write_text('#!/bin/bash\necho "$OMP_NUM_THREADS $HF_HUB_OFFLINE" "$@"\n', encoding="utf-8")
+    stub.chmod(0o755)
+    script = Path(__file__).parents[2] / "pipelines" / "slurm" / "pretrain.sbatch"
+    environment = os.environ | {
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "SLURM_GPUS_ON_NODE": "2", "SLURM_CPUS_PER_TASK": "16",
+    }  # fmt: skip
+    command = ["bash", str(script), "camembert-bio", "/data/bio", "/out/model", "--model", "/models/camembert-base"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == [
+        "8", "1", "--standalone", "--nproc-per-node", "2", "-m", "corpuskit", "pretrain", "camembert-bio", "--data",
+        "/data/bio", "--output", "/out/model", "--tokens", "/out/tokens", "--log", "json", "--model",
+        "/models/camembert-base",
+    ]  # fmt: skip

@@ -128,7 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(self.path.split("?")[0])
-        if "/datasets/" not in path:  # what the client asks besides, without a token
+        kind = next((one for one in ("/datasets/", "/models/") if one in path), None)
+        if kind is None:  # what the client asks besides, without a token
             self._answer({}, 404)
             return
         self.hub.tokens.add(self.headers.get("Authorization"))
@@ -140,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(files)
         else:
             siblings = [{"rfilename": name} for name in newest]
-            self._answer({"id": path.split("/datasets/")[1].split("/revision")[0], "sha": self.hub.head,
+            self._answer({"id": path.split(kind)[1].split("/revision")[0], "sha": self.hub.head,
                           "siblings": siblings, "private": True, "tags": []})  # fmt: skip
 
     def do_PUT(self) -> None:
@@ -161,12 +162,16 @@ class _Handler(BaseHTTPRequestHandler):
             hub.private = json.loads(body).get("visibility") == "private"
             self._answer({"url": f"{hub.url}/datasets/lab/corpus"})
         elif self.path == "/api/validate-yaml":
-            wrong = hub.validate(json.loads(body)["content"])
+            told = json.loads(body)
+            wrong = hub.validate(told["content"]) if told["repoType"] == "dataset" else []
             self._answer({"errors": [{"message": one} for one in wrong], "warnings": []}, 400 if wrong else 200)
         elif "/preupload/" in self.path:
             files = json.loads(body)["files"]
             for one in files:
-                one |= {"shouldIgnore": False, "uploadMode": "lfs" if one["path"].endswith(".parquet") else "regular"}
+                one |= {
+                    "shouldIgnore": False,
+                    "uploadMode": "lfs" if one["path"].endswith((".parquet", ".safetensors")) else "regular",
+                }
             self._answer({"files": files})
         elif self.path.endswith("/info/lfs/objects/batch"):
             objects = []

@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from corpuskit.cli import app
 from corpuskit.cli import publish as _commands  # noqa: F401  (registers the commands)
+from corpuskit.pretrain.push import push as push_model
 from corpuskit.publish.dataset import Publication, publish
 from corpuskit.publish.push import PushError, push
 from corpuskit.publish.splits import Shares
+from corpuskit.runs import write_json
 
 
 @pytest.fixture
@@ -156,3 +158,22 @@ def test_a_name_that_is_not_in_the_corpus_is_told(corpus: Path, tmp_path: Path) 
         assert done.exit_code == 0, done.output
         assert "Articles left out: 1." in done.output
         assert "No article to leave out is called so: lab:9999" in done.output
+
+
+def test_a_trained_model_is_pushed_whole(hub: Hub, tmp_path: Path) -> None:
+    model = tmp_path / "run" / "model"
+    model.mkdir(parents=True)
+    for name, body in (("README.md", "# m"), ("config.json", "{}"), ("model.safetensors", "weights")):
+        (model / name).write_text(body)
+    with pytest.raises(PushError, match="holds no finished run: give the folder that `corpuskit pretrain` wrote"):
+        push_model(tmp_path / "run", "lab/model")
+    write_json(tmp_path / "run" / "manifest.json", {"tool": "corpuskit pretrain", "fingerprint": "0" * 64})
+    hub.refusals = [503] * 9
+    with pytest.raises(PushError, match="lab/model, while committing"):
+        push_model(tmp_path / "run", "lab/model")
+    assert len(hub.revisions) == 1
+    hub.refusals = []
+    done = push_model(tmp_path / "run", "lab/model")
+    assert hub.revisions[1:] == [content(model) | {".gitattributes": b""}]
+    assert done.url == f"{hub.url}/lab/model"
+    assert list(hub.uploads.values()) == [1]  # of the weights, once
