@@ -26,13 +26,13 @@ demo: $(VENV)/core
 ifdef LABELS
 	@$(MAKE) --no-print-directory demo-model
 	$(BIN)/corpuskit enrich demo-corpus --prompt biomed-enriched-fr --serve demo --min-words 30 --share 0.25 --output demo-labels
-	$(BIN)/corpuskit sample soft --from demo-corpus $(LABELS) --output demo-soft
+	$(BIN)/corpuskit sample soft --from demo-corpus $(LABELS) --output demo-soft --overwrite
 endif
-	$(BIN)/corpuskit sample biomed-fr-small --from demo-corpus --output demo-sample
+	$(BIN)/corpuskit sample biomed-fr-small --from demo-corpus --output demo-sample --overwrite
 	$(BIN)/corpuskit publish demo-corpus $(LABELS) --sample biomed-fr-small=demo-sample $(SOFT) --splits 80/10/10 --name "corpuskit demo" --output demo-published --overwrite
 	$(BIN)/corpuskit report demo-corpus $(LABELS) --output demo-report.html
-	$(BIN)/corpuskit tokenizer demo-corpus --vocabulary 1000 --held-out 10 --output demo-tokenizer
-	$(BIN)/corpuskit pretrain try-on-cpu --data demo-corpus --tokenizer demo-tokenizer --output demo-pretrained
+	$(BIN)/corpuskit tokenizer demo-corpus --vocabulary 1000 --held-out 10 --output demo-tokenizer --overwrite
+	$(BIN)/corpuskit pretrain try-on-cpu --data demo-corpus --tokenizer demo-tokenizer --output demo-pretrained --overwrite
 	$(BIN)/corpuskit fill "Le patient présente une <mask> aiguë" --model demo-pretrained
 
 # The real vLLM on the CPU with a tiny model, 3 GB in ~/.cache/corpuskit; does nothing where it is installed.

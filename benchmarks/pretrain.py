@@ -30,9 +30,10 @@ from rich.table import Table
 from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback, TrainingArguments
 
 from corpuskit.pretrain.config import PretrainConfig, validate
-from corpuskit.pretrain.model import load_model, load_tokenizer
+from corpuskit.pretrain.model import load_model
 from corpuskit.pretrain.run import pretrain
 from corpuskit.pretrain.tokenizer import train as train_tokenizer
+from corpuskit.pretrain.tokens import load_tokenizer
 
 #: Steps at the beginning of each turn that do not count.
 WARMING = 2
@@ -146,7 +147,7 @@ def main() -> int:
         pq.write_table(pa.table({"id": ids, "article_id": ids, "text": texts}), data / "00000.parquet")
         train_tokenizer(data.parent, work / "tokenizer", vocabulary=given.vocabulary)
         config = configuration(work / "tokenizer", data.parent, given)
-        tokenizer = load_tokenizer(config.start)
+        tokenizer = load_tokenizer(work / "tokenizer")
         lengths = [min(len(one), given.length) for one in tokenizer(texts)["input_ids"]]
         steps = max(WARMING, round(given.steps * given.batch_tokens / (8 * float(np.mean(lengths)))))
         paths: dict[str, Callable[[], dict[str, float]]] = {

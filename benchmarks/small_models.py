@@ -1,10 +1,10 @@
 """Continual or from scratch, at a small size: ``python benchmarks/small_models.py --real-data DIR --output DIR``.
 
-A masked model of some ten million parameters learns general French (novels of ELTeC). Then one goes on from it with
-biomedical French (case reports, abstracts, drug notices and opinions on devices), and another of the same size begins
-from nothing on the same texts, with the same tokenizer and the same budget. Each is measured on held-out articles of
-all sets, so that gain and forgetting both show. The corpora are built by ``corpuskit build``, whose energy is counted
-too. An interrupted run goes on with the same command. Results: ``results/small_models.json``.
+A model of some ten million parameters learns general French (novels of ELTeC): what comes next, then masks. Then one
+goes on from it with biomedical French (case reports, abstracts, drug notices and opinions on devices), and another of
+the same size begins from nothing on the same texts, with the same tokenizer and the same budget. Each is measured on
+held-out articles of all sets, so that gain and forgetting both show. The corpora are built by ``corpuskit build``,
+whose energy is counted too. An interrupted run goes on with the same command. Results: ``results/small_models.json``.
 """
 
 from __future__ import annotations
@@ -97,6 +97,8 @@ def configuration(name: str, start: dict[str, Any], sources: list[Path], watched
         {
             "name": name,
             "start": start,
+            "objective": given.objective,
+            "causal_share": given.causal_share,
             "data": {
                 "sources": [{"path": str(path)} for path in sources],
                 "watched": [{"path": str(path)} for path in watched],
@@ -123,15 +125,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real-data", type=Path, default=os.environ.get("CORPUSKIT_REAL_DATA"))
     parser.add_argument("--output", type=Path, required=True, help="corpora, models and logs")
-    parser.add_argument("--steps", type=int, default=300, help="of each of the three runs")
-    parser.add_argument("--batch-tokens", type=int, default=8_192)
-    parser.add_argument("--device-sequences", type=int, default=8)
-    parser.add_argument("--length", type=int, default=256)
-    parser.add_argument("--vocabulary", type=int, default=16_000)
-    parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--layers", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=500, help="of each of the three runs")
+    parser.add_argument("--batch-tokens", type=int, default=2_048)
+    parser.add_argument("--device-sequences", type=int, default=16)
+    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--vocabulary", type=int, default=8_000)
+    parser.add_argument("--width", type=int, default=320)
+    parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--continued-rate", type=float, default=5e-4)
+    parser.add_argument("--objective", default="causal-then-mlm", choices=["mlm", "causal-then-mlm"])
+    parser.add_argument("--causal-share", type=float, default=0.7)
     parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bf16"])
     parser.add_argument("--texts", type=int, default=100, help="of each set, for the pseudo-perplexity")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
@@ -170,7 +174,7 @@ def main() -> int:
     table = Table("run", *TEXTS, "per word, general", "per word, biomedical", "minutes", "Wh", title="validation loss")
     for name, told in runs.items():
         last = told["training"]["loss"]["last"]
-        words = [perplexity[one]["models"][str(work / name)]["per_word"] for one in texts]
+        words = [perplexity[one]["models"][str(work / name)]["perplexity_per_word"] for one in texts]
         table.add_row(
             name, *(f"{last[one]:.3f}" for one in TEXTS), *(f"{one:,.0f}" for one in words),
             f"{told['training']['seconds'] / 60:.1f}", f"{told['energy']['kwh'] * 1000:.2f}",

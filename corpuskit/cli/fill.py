@@ -48,6 +48,8 @@ def fill(
     paths = {name: path for name, path in (("biomedical", biomedical), ("general", general)) if path is not None}
     if not texts and not paths:
         raise fail("nothing to look at: give a text with <mask>, or held-out texts with --biomedical or --general")
+    if output is not None and (output.is_dir() or not output.absolute().parent.is_dir()):
+        raise fail(f"--json {output}: expected a file, in a folder that is there")
     try:
         from corpuskit.pretrain.fill import look, read_texts, sample
 
@@ -67,7 +69,10 @@ def fill(
     if told["perplexity"]:
         _show_perplexity(told["perplexity"])
     if output is not None:
-        output.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        try:
+            output.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise fail(f"--json {output}: cannot be written: {error.strerror}") from None
 
 
 def _show_guesses(found: dict[str, Any]) -> None:

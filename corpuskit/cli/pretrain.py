@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +18,9 @@ from rich.markup import escape
 from corpuskit.cli.common import Log, Output, app, fail, interrupted, log_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from corpuskit.pretrain.run import Pretrained
+
+Tell = Callable[[dict[str, Any]], None]
 
 
 @app.command()
@@ -44,6 +46,9 @@ def pretrain(
     ] = None,
     grid: Annotated[float | None, typer.Option("--grid", min=0, help="Your electricity, in g CO2e/kWh.")] = None,
     country: Annotated[str, typer.Option("--country", help="Your country for codecarbon (ISO 3166).")] = "FRA",
+    tensorboard: Annotated[
+        Path | None, typer.Option("--tensorboard", metavar="DIR", help="Write the log for TensorBoard as well.")
+    ] = None,
     push: Annotated[str | None, typer.Option("--push", metavar="ORG/NAME", help="Send the model to the Hub.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another run in the folder.")] = False,
     log: Log = "auto",
@@ -56,16 +61,23 @@ def pretrain(
     An interrupted run goes on with the same command.
     """
     from corpuskit.pretrain import config as configuration
-    from corpuskit.pretrain import push as pushing
-    from corpuskit.publish.push import PushError, ready
 
     kind = log_kind(log)
+    speaks = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun one
+    try:
+        from corpuskit.pretrain import push as pushing
+        from corpuskit.pretrain.run import pretrain as run
+        from corpuskit.pretrain.run import source_of
+        from corpuskit.publish.push import PushError, ready
+    except ImportError as error:
+        raise fail(
+            f"pretraining needs more than is installed ({error}): pip install 'corpuskit-fr[pretrain]'"
+        ) from None
+    except configuration.PretrainError as error:
+        raise fail(str(error)) from None
     try:
         if push:
             ready(push)
-        from corpuskit.pretrain.run import pretrain as run
-        from corpuskit.pretrain.run import source_of
-
         wanted = configuration.load(config)
         changed: dict[str, Any] = wanted.model_dump(mode="python")
         if data:
@@ -80,12 +92,19 @@ def pretrain(
         if seed is not None:
             changed["seed"] = seed
         wanted = configuration.validate(changed, config)
-        with _shown(kind) as tell:
+        with _shown(kind if speaks else "quiet") as show, _drawn(tensorboard if speaks else None) as draw:
+
+            def tell(line: dict[str, Any]) -> None:
+                show(line)
+                draw(line)
+
             done = run(wanted, output, store=tokens, country=country, grid=grid, overwrite=overwrite, tell=tell)
     except (configuration.PretrainError, PushError) as error:
         raise fail(str(error)) from None
     except KeyboardInterrupt:
         raise interrupted(f"the last checkpoint is kept in {output}/.work") from None
+    if not speaks:
+        return
     _conclude(done)
     if push:
         try:
@@ -95,55 +114,120 @@ def pretrain(
 
 
 @contextmanager
-def _shown(log: str) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Lines of the log as they come: a live line on a terminal, JSON, or nothing."""
+def _shown(log: str) -> Iterator[Tell]:
+    """Lines of the log as they come: a live line on a terminal, JSON, or nothing but warnings, or not even those."""
     console = Console(stderr=True)
-    if log == "auto":
-        log = "rich" if console.is_terminal else "quiet"
-    if log == "json":
 
-        def write(line: dict[str, Any]) -> None:
-            sys.stderr.buffer.write(orjson.dumps(line) + b"\n")
-            sys.stderr.flush()
+    def say(message: str) -> None:
+        console.print(message, highlight=False, soft_wrap=True)
 
-        yield write
-        return
-    if log == "quiet":
-        yield lambda line: None
-        return
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    def warn(line: dict[str, Any]) -> None:
+        if line["kind"] == "warning":
+            say(f"[yellow]warning:[/] {escape(line['message'])}")
 
-    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[told]}"), TimeRemainingColumn(compact=True))
+    def write(line: dict[str, Any]) -> None:
+        sys.stderr.buffer.write(orjson.dumps(line) + b"\n")
+        sys.stderr.flush()
+
+    match log:
+        case "quiet":
+            yield lambda line: None
+            return
+        case "json":
+            yield write
+            return
+        case "auto" if not console.is_terminal:
+            yield warn
+            return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[told]}"))
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None, told="")
-        planned = {"steps": 0, "kwh": 0.0, "from": 0}
 
         def draw(line: dict[str, Any]) -> None:
+            warn(line)
             match line["kind"]:
+                case "note":
+                    say(escape(line["message"]))
                 case "start":
-                    planned["steps"] = line["steps"]
                     progress.update(task, total=line["steps"])
-                case "note" | "warning":
-                    progress.console.print(escape(line["message"]), highlight=False)
-                case "train":
-                    left = line["kwh"] * (planned["steps"] / line["step"] - 1) if planned["steps"] else 0.0
-                    mfu = f", MFU {line['mfu']:.0%}" if line["mfu"] else ""
-                    told = (
-                        f"loss {line['loss']:.3f}, {line['tokens_per_second']:,.0f} tokens/s{mfu}, "
-                        f"{line['kwh'] * 1000:,.1f} Wh, {left * 1000:,.1f} to come"
+                    say(
+                        f"{line['parameters']:,} parameters, {line['devices']} × {escape(line['device'])}, "
+                        f"{line['precision']}: {line['steps']:,} steps of {line['batch_tokens']:,} tokens"
                     )
-                    progress.update(task, completed=line["step"], told=told)
+                case "resumed":
+                    progress.update(task, total=line["steps"], completed=line["step"])
+                    say(f"goes on from step {line['step']:,} of {line['steps']:,}")
+                case "train":
+                    progress.update(task, completed=line["step"], told=_live(line))
                 case "validation":
-                    losses = ", ".join(f"{name} {value:.3f}" for name, value in line["loss"].items())
-                    progress.console.print(f"step {line['step']:,}: validation loss {losses}", highlight=False)
+                    losses = ", ".join(f"{escape(name)} {value:.3f}" for name, value in line["loss"].items())
+                    say(f"step {line['step']:,}: validation loss ({line['objective']}) {losses}")
 
         yield draw
+
+
+def _live(line: dict[str, Any]) -> str:
+    """A line of training in the one line that there is; what is not known is left out."""
+    told = [f"{line['objective']} loss {line['loss']:.3f}", f"{line['tokens_per_second']:,.0f} tokens/s"]
+    if line["mfu"]:
+        told.append(f"MFU {line['mfu']:.0%}")
+    told.append(f"{line['kwh'] * 1000:,.1f} Wh")
+    if line["kwh_left"] is not None:
+        told.append(f"{line['kwh_left'] * 1000:,.1f} to come")
+    if line["seconds_left"] is not None:
+        told.append(f"{timedelta(seconds=round(line['seconds_left']))} left")
+    return ", ".join(told)
+
+
+@contextmanager
+def _drawn(folder: Path | None) -> Iterator[Tell]:
+    """Lines of the log as TensorBoard's events, where a folder for them is given.
+
+    Raises:
+        PretrainError: TensorBoard is not installed, or the folder cannot be written.
+    """
+    if folder is None:
+        yield lambda line: None
+        return
+    from corpuskit.pretrain.config import PretrainError
+
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+    except ImportError as error:
+        raise PretrainError(f"--tensorboard needs TensorBoard ({error}): pip install tensorboard") from None
+    except OSError as error:
+        raise PretrainError(f"--tensorboard {folder}: cannot be written: {error.strerror}") from None
+    writer: Any = None
+
+    def write(line: dict[str, Any]) -> None:
+        nonlocal writer
+        match line["kind"]:
+            case "start" | "resumed":
+                # What an earlier try did beyond its checkpoint is hidden, as it comes again.
+                writer = SummaryWriter(str(folder), purge_step=line["step"] + (line["kind"] == "resumed"))
+            case "train":
+                writer.add_scalar(f"loss/{line['objective']}", line["loss"], line["step"])
+                for name in ("learning_rate", "tokens_per_second", "gradient_norm", "kwh"):
+                    writer.add_scalar(name, line[name], line["step"])
+            case "validation":
+                for name, value in line["loss"].items():
+                    writer.add_scalar(f"validation_{line['objective']}/{name}", value, line["step"])
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 def _conclude(done: Pretrained) -> None:
     from rich.table import Table
 
-    from corpuskit.pretrain import cost
+    from corpuskit.pretrain import cost, curves
 
     console, told = Console(), done.manifest
     if not done.worked:
@@ -151,15 +235,24 @@ def _conclude(done: Pretrained) -> None:
             f"[bold]{escape(str(done.output))}[/] holds this very run already: nothing to do.", soft_wrap=True
         )
     training = told["training"]
-    first, last = training["loss"]["first"] or {}, training["loss"]["last"] or {}
-    table = Table("validation loss", "first", "last", box=None, pad_edge=False)
-    for name, value in last.items():
-        table.add_row(escape(name), f"{first[name]:.3f}" if name in first else "", f"{value:.3f}")
-    console.print(table)
-    costs = Table("cost", "kWh", "kg CO2e", "how", box=None, pad_edge=False)
-    for row in cost.rows(told["energy"]):
-        kwh, mass = (f"{value:.3g}" if value is not None else "unknown" for value in (row.kwh, row.co2e_kg))
-        costs.add_row(row.what, kwh, mass, row.how)
+    try:
+        log = curves.read(done.output / "log.jsonl")
+    except OSError:
+        log = []
+    losses = curves.first_and_last(curves.Curves.of(log)) or curves.in_manifest(training)
+    for objective in dict.fromkeys(row["objective"] for row in losses):  # losses of two are not to be compared
+        table = Table(f"validation loss ({objective})", "first", "last", box=None, pad_edge=False)
+        for row in losses:
+            if row["objective"] == objective:
+                values = ("" if row[name] is None else f"{row[name]:.3f}" for name in ("first", "last"))
+                table.add_row(escape(row["source"]), *values)
+        console.print(table)
+    energy, grid = told["energy"], told["energy"]["grid_own"]
+    own = [] if grid is None else [f"kg CO2e at {grid:g} g/kWh"]
+    costs = Table("cost", "kWh", f"kg CO2e at {energy['grid']:g} g/kWh", *own, "how", box=None, pad_edge=False)
+    for one in cost.rows(energy):
+        amounts = (one.kwh, one.co2e_kg, one.co2e_kg_own)[: 2 + len(own)]
+        costs.add_row(one.what, *("unknown" if value is None else f"{value:.3g}" for value in amounts), one.how)
     console.print(costs)
     console.print(
         f"{told['model']['parameters']:,} parameters, {training['steps']:,} steps, {training['tokens']:,} tokens, "

@@ -27,6 +27,8 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _DATASET = re.compile(r"https://huggingface\.co/datasets/([\w-][\w.-]*/[\w-][\w.-]*)")
 #: Below this a model or its training is called small.
 _FEW_PARAMETERS, _FEW_TOKENS = 50_000_000, 1_000_000_000
+#: What names a model of the field, in its name or description.
+_BIOMEDICAL = re.compile(r"bio-?m[eé]d|\bbio\b|m[eé]dic|clini", re.IGNORECASE)
 _SENTENCE = "Le patient présente une {} aiguë."
 
 
@@ -58,14 +60,19 @@ def metadata(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "pipeline_tag": "text-generation" if manifest["config"]["objective"] == "causal" else "fill-mask",
         **({"base_model": base} if base else {}),
         **({"datasets": list(published)} if published else {}),
-        "tags": ["biology", "medical", "biomedical", "corpuskit"],
+        "tags": [*(["biology", "medical", "biomedical"] if _of_the_field(manifest) else []), "corpuskit"],
     }
 
 
 def _base(manifest: Mapping[str, Any]) -> str | None:
     """The model on the Hub that training went on from; None where it is a folder, or where there is none."""
-    model = manifest["start"].get("model")
-    return model if isinstance(model, str) and _REPOSITORY.fullmatch(model) else None
+    model, on_the_hub = (manifest["start"].get(name) for name in ("model", "hub"))
+    return model if on_the_hub and isinstance(model, str) and _REPOSITORY.fullmatch(model) else None
+
+
+def _of_the_field(manifest: Mapping[str, Any]) -> bool:
+    """Whether whoever configured the run calls it biomedical."""
+    return bool(_BIOMEDICAL.search(f"{manifest['name']} {manifest['config'].get('description') or ''}"))
 
 
 def _published(data: Mapping[str, Any]) -> str | None:
@@ -81,6 +88,7 @@ def _values(
     energy = manifest.get("energy")
     measures = list(dict.fromkeys(name for told in evaluation.values() for name in told))
     licences = {one["name"]: _licences(one) for one in manifest["data"]}
+    losses = curves.first_and_last(found) or curves.in_manifest(training)
     front = yaml.safe_dump(metadata(manifest), sort_keys=False, allow_unicode=True, width=110)
     return {
         "front": Made(f"---\n{front}---\n"),
@@ -98,8 +106,8 @@ def _values(
         ],
         "origins": stages([one.get("manifest") for one in manifest["data"]]),
         "recipe": _recipe(manifest),
-        "losses": curves.first_and_last(found) or _told_losses(training),
-        "objectives": len(found.objectives) > 1,
+        "losses": losses,
+        "objectives": len({row["objective"] for row in losses}) > 1,
         "costs": [
             {"what": row.what, "kwh": _amount(row.kwh), "kg": _amount(row.co2e_kg), "own": _amount(row.co2e_kg_own),
              "how": row.how} for row in (cost.rows(energy) if energy else ())
@@ -156,16 +164,6 @@ def _licences(data: Mapping[str, Any]) -> str | None:
         if row.get("withheld") is None:
             words[row.get("licence") or "not stated"] += row.get("words") or 0
     return ", ".join(name for name, _ in words.most_common()) or None
-
-
-def _told_losses(training: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The losses in the manifest, where there is no log."""
-    first, last = (((training.get("loss") or {}).get(name)) or {} for name in ("first", "last"))
-    return [
-        {"objective": None, "source": name, "first": first[name], "first_step": None, "last": last[name],
-         "last_step": None}
-        for name in first if name in last
-    ]  # fmt: skip
 
 
 def _recipe(manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:

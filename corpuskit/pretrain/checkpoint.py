@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from corpuskit.pretrain.config import PretrainError
 
 try:
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model, save_model
 except ImportError as error:
     raise PretrainError(f"pretraining needs PyTorch ({error}): pip install 'corpuskit-fr[pretrain]'") from None
 
@@ -32,19 +32,27 @@ class Checkpoint:
     folder: Path
     #: What :func:`save` was given.
     state: dict[str, Any]
-    model: dict[str, torch.Tensor]
     optimizer: dict[str, Any]
 
+    def into(self, model: torch.nn.Module) -> None:
+        """Give a model its weights.
 
-def save(
-    folder: Path, step: int, model: dict[str, torch.Tensor], optimizer: dict[str, Any], state: dict[str, Any]
-) -> None:
+        Raises:
+            PretrainError: they are another model's.
+        """
+        try:
+            load_model(model, self.folder / _MODEL)  # which knows that tied weights stand there once
+        except (RuntimeError, SafetensorError) as error:
+            raise PretrainError(f"{self.folder} is of another model: {str(error).splitlines()[0]}") from None
+
+
+def save(folder: Path, step: int, model: torch.nn.Module, optimizer: dict[str, Any], state: dict[str, Any]) -> None:
     """Write a checkpoint, and remove all but the last two.
 
     Args:
         folder: of all checkpoints of the run.
         step: of the optimizer.
-        model: its state; tensors that are one in memory are written once.
+        model: tensors that are one in memory are written once.
         optimizer: its state.
         state: anything else, for JSON.
 
@@ -55,16 +63,14 @@ def save(
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        save_file({name: value.contiguous() for name, value in _distinct(model)}, partial / _MODEL)
+        save_model(model, str(partial / _MODEL))
         torch.save(optimizer, partial / _OPTIMIZER)
         told = {"state": state, "sha256": {name: _sha256(partial / name) for name in (_MODEL, _OPTIMIZER)}}
         runs.write_json(partial / _STATE, told)
         shutil.rmtree(target, ignore_errors=True)
         partial.replace(target)
-    except Exception as error:  # torch and safetensors have errors of their own for a disk that is full
+    except (OSError, RuntimeError, SafetensorError) as error:  # each says in its own way that a disk is full
         shutil.rmtree(partial, ignore_errors=True)
-        if not isinstance(error, OSError | RuntimeError) and "afetensor" not in type(error).__name__:
-            raise
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "space" in str(error).lower()
         why = "the disk is full: free some space" if full else f"{error}"
         raise PretrainError(
@@ -81,10 +87,8 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     for path in sorted(folder.glob("step-*"), reverse=True):
         try:
             return _load(path), wrong
-        except (OSError, ValueError, KeyError, RuntimeError, EOFError) as error:
+        except Exception as error:  # torch and pickle have errors of their own
             wrong.append(f"{path} is damaged ({error}): it is left aside")
-        except Exception as error:  # safetensors and pickle have errors of their own
-            wrong.append(f"{path} is damaged ({type(error).__name__}: {error}): it is left aside")
     return None, wrong
 
 
@@ -94,17 +98,7 @@ def _load(path: Path) -> Checkpoint:
         if _sha256(path / name) != known:
             raise ValueError(f"{name} is not what was written")
     optimizer = torch.load(path / _OPTIMIZER, map_location="cpu", weights_only=True)
-    return Checkpoint(path, told["state"], load_file(path / _MODEL), optimizer)
-
-
-def _distinct(state: dict[str, torch.Tensor]) -> Iterator[tuple[str, torch.Tensor]]:
-    """Each tensor under the first of its names: tied weights have several."""
-    seen = set[tuple[int, torch.Size]]()
-    for name, value in state.items():
-        place = (value.data_ptr(), value.shape)
-        if value.numel() == 0 or place not in seen:
-            seen.add(place)
-            yield name, value
+    return Checkpoint(path, told["state"], optimizer)
 
 
 def _sha256(path: Path) -> str:

@@ -11,6 +11,9 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from corpuskit.steps import StepOptions, from_yaml, no_such_option
 
+#: What a manifest says wrote it.
+TOOL = "corpuskit pretrain"
+
 
 class PretrainError(Exception):
     """A run that cannot be; the message says why and what to do."""
@@ -34,6 +37,8 @@ class Start(StepOptions):
             raise ValueError("give either `model` (to go on from it) or `architecture` (from scratch)")
         if self.architecture is not None and ("model_type" not in self.architecture or self.tokenizer is None):
             raise ValueError("from scratch needs `architecture.model_type`, such as camembert, and a `tokenizer`")
+        if self.model is not None and self.tokenizer is not None:
+            raise ValueError("a model that is gone on from keeps its own tokenizer: leave `tokenizer` out")
         return self
 
 
@@ -97,6 +102,12 @@ class Optimizer(StepOptions):
     )
     warmup: float = Field(0.06, ge=0, lt=1, description="share of the run in which the rate rises")
     decay: float = Field(0.2, gt=0, le=1, description="share of the run in which it falls (wsd)")
+
+    @model_validator(mode="after")
+    def _apart(self) -> Optimizer:
+        if self.schedule == "wsd" and self.warmup + self.decay > 1:
+            raise ValueError("warmup and decay take more than the whole run; together they may be 1")
+        return self
 
 
 class Budget(StepOptions):

@@ -76,15 +76,16 @@ class Curves:
     @classmethod
     def of(cls, log: Iterable[Mapping[str, Any]]) -> Curves:
         """From the lines of a log. What a try did beyond the checkpoint that the next one began at counts once."""
-        lines: dict[str, dict[int, Mapping[str, Any]]] = {"train": {}, "validation": {}}
+        # At a step where the objective changes both are looked at.
+        lines: dict[str, dict[tuple[int, Any], Mapping[str, Any]]] = {"train": {}, "validation": {}}
         resumed = []
         for line in log:
             step = int(line.get("step") or 0)
             if line["kind"] == "resumed":
                 resumed.append(step)
-                lines = {kind: {at: one for at, one in some.items() if at <= step} for kind, some in lines.items()}
+                lines = {kind: {at: one for at, one in some.items() if at[0] <= step} for kind, some in lines.items()}
             elif line["kind"] in lines:
-                lines[line["kind"]][step] = line
+                lines[line["kind"]][step, line.get("objective")] = line
         train, validation = lines["train"].values(), lines["validation"].values()
         sources = dict.fromkeys(name for line in validation for name in line.get("loss") or ())
 
@@ -154,6 +155,23 @@ def first_and_last(curves: Curves) -> list[dict[str, Any]]:
         for stretch in stretches
         if stretch.objective == objective
     ]
+
+
+def in_manifest(training: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What :func:`first_and_last` tells, from a manifest, where there is no log: without steps.
+
+    Where the objectives of the two looks differ each has rows of its own, with None for the other look.
+    """
+    loss = training.get("loss") or {}
+    first, last = (loss.get(name) or {} for name in ("first", "last"))
+    objective = loss.get("objective") or {}
+    begun, ended = objective.get("first"), objective.get("last")
+    pairs = [(begun, first, {}), (ended, {}, last)] if begun != ended else [(begun, first, last)]
+    return [
+        {"objective": one, "source": name, "first": some.get(name), "first_step": None, "last": others.get(name),
+         "last_step": None}
+        for one, some, others in pairs for name in dict.fromkeys([*some, *others])
+    ]  # fmt: skip
 
 
 def draw(log: Iterable[Mapping[str, Any]], path: Path) -> bool:

@@ -10,37 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from corpuskit.pretrain.config import PretrainConfig, PretrainError, Start
+from corpuskit.pretrain.config import PretrainConfig, PretrainError
 from corpuskit.pretrain.stream import Special
 
 try:
     import torch
+    from safetensors import SafetensorError
     from torch import nn
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedModel
     from transformers import logging as transformers_logging
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 except ImportError as error:
     raise PretrainError(f"pretraining needs PyTorch ({error}): pip install 'corpuskit-fr[pretrain]'") from None
 
-#: Models whose positions are counted from the padding token on.
-_SHIFTED = ("camembert", "roberta", "xlm-roberta", "longformer", "data2vec-text")
-
-
-def load_tokenizer(start: Start) -> Any:
-    """The fast tokenizer that a run starts with.
-
-    Raises:
-        PretrainError: there is none, or it is not fast.
-    """
-    name = start.model or start.tokenizer
-    transformers_logging.set_verbosity_error()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=start.revision)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise PretrainError(f"the tokenizer of {name} cannot be loaded: {_first_line(error)}") from None
-    if not tokenizer.is_fast:
-        raise PretrainError(f"the tokenizer of {name} is not a fast one: corpuskit needs tokenizer.json beside it")
-    return tokenizer
+#: Kinds of layers whose attention a mask decides.
+_KINDS = {"full_attention", "sliding_attention"}
 
 
 def special_of(tokenizer: Any, masked: bool) -> Special:
@@ -72,16 +56,22 @@ def load_model(config: PretrainConfig, tokenizer: Any) -> PreTrainedModel:
     name = start.model or f"an architecture of {(start.architecture or {})['model_type']}"
     try:
         if start.model is not None:
-            model = automatic.from_pretrained(
-                start.model, revision=start.revision, dtype=torch.float32, attn_implementation="sdpa"
-            )
+            model, told = automatic.from_pretrained(
+                start.model, revision=start.revision, dtype=torch.float32, attn_implementation="sdpa",
+                output_loading_info=True,
+            )  # fmt: skip
+            if missing := sorted(told["missing_keys"]):
+                raise PretrainError(
+                    f"{name} lacks {missing[0]}{' and more' if missing[1:] else ''}: what was saved without its "
+                    f"output layer cannot go on as a {'masked' if masked else 'causal'} model"
+                )
         else:
             fields = dict(start.architecture or {})
             known = AutoConfig.for_model(fields.pop("model_type"), **(_fields_of(tokenizer) | fields))
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(config.seed)
                 model = automatic.from_config(known, attn_implementation="sdpa")
-    except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError) as error:
         raise PretrainError(
             f"{name} cannot be loaded as a {'masked' if masked else 'causal'} model: {_first_line(error)}"
         ) from None
@@ -94,6 +84,17 @@ def load_model(config: PretrainConfig, tokenizer: Any) -> PreTrainedModel:
         raise PretrainError(
             f"data.sequence_length: {config.data.sequence_length} is more than the {limit} tokens that {name} can read"
         )
+    reach = getattr(model.config, "sliding_window", None)
+    if (kinds := set(getattr(model.config, "layer_types", None) or [])) - _KINDS:
+        raise PretrainError(
+            f"{name} has layers of {', '.join(sorted(kinds - _KINDS))}: they would mix packed documents"
+        )
+    if reach and not is_encoder(model) and config.data.sequence_length > reach:
+        raise PretrainError(
+            f"data.sequence_length: {config.data.sequence_length} is more than the {reach} tokens {name} attends to"
+        )
+    if not masked and hasattr(model.config, "is_decoder"):
+        model.config.is_decoder = True  # else what is saved would look ahead
     return model
 
 
@@ -110,9 +111,15 @@ def _first_line(error: Exception) -> str:
 def limit_of(model: PreTrainedModel) -> int | None:
     """The most tokens that a model can read, None where nothing limits it."""
     limit = getattr(model.config, "max_position_embeddings", None) or getattr(model.config, "n_positions", None)
-    if limit is None:
-        return None
-    return int(limit) - (model.config.pad_token_id + 1 if model.config.model_type in _SHIFTED else 0)
+    return None if limit is None else int(limit) - _shift(model)
+
+
+def _shift(model: PreTrainedModel) -> int:
+    """What positions begin at: behind that of padding, in models such as RoBERTa."""
+    for name, module in model.base_model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            return int(module.padding_idx) + 1
+    return 0
 
 
 def is_encoder(model: PreTrainedModel) -> bool:
@@ -139,8 +146,9 @@ class Packed(nn.Module):
             raise PretrainError(f"{type(model).__name__}: a model without a body of its own cannot be trained here")
         self._head = _head(model)
         self._body: Callable[..., Any] = torch.compile(body) if compile else body
-        self._shift = model.config.pad_token_id + 1 if model.config.model_type in _SHIFTED else 0
-        self._window = _window(model)
+        self._shift, self._window = _shift(model), _window(model)
+        # A cache of keys and values is of no use here.
+        self._options = {} if is_encoder(model) else {"use_cache": False}
 
     def forward(
         self,
@@ -174,7 +182,7 @@ class Packed(nn.Module):
         mask: Any = attention
         if self._window is not None:
             mask = {"full_attention": attention, "sliding_attention": _within(attention, self._window)}
-        states = self._body(input_ids=ids, attention_mask=mask, position_ids=positions)[0]
+        states = self._body(input_ids=ids, attention_mask=mask, position_ids=positions, **self._options)[0]
         found: torch.Tensor = self._head(states.flatten(0, 1)[places])
         return found
 
@@ -198,7 +206,7 @@ def _within(attention: torch.Tensor, window: int) -> torch.Tensor:
 def _window(model: PreTrainedModel) -> int | None:
     """How far attention reaches in the layers of an encoder that look around themselves (ModernBERT)."""
     kinds = set(getattr(model.config, "layer_types", None) or [])
-    if "sliding_attention" not in kinds:
+    if "sliding_attention" not in kinds or not is_encoder(model):
         return None
     if model.config.model_type != "modernbert":
         raise PretrainError(

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from corpuskit import runs
 from corpuskit.files import InputFile
+from corpuskit.pretrain.config import TOOL, PretrainConfig, PretrainError, Source
+
+try:
+    import torch
+    from accelerate.utils import broadcast_object_list
+    from safetensors import SafetensorError
+    from transformers import AutoConfig
+except ImportError as error:
+    raise PretrainError(f"pretraining needs PyTorch ({error}): pip install 'corpuskit-fr[pretrain]'") from None
+
 from corpuskit.pretrain import cost, curves, tokens
 from corpuskit.pretrain.card import card
-from corpuskit.pretrain.config import PretrainConfig, PretrainError, Source
-from corpuskit.pretrain.model import load_tokenizer
 from corpuskit.pretrain.tokens import Tokens
 from corpuskit.pretrain.train import Line, Trained, devices, train
 
-TOOL = "corpuskit pretrain"
 MODEL, LOG, CURVES, TOKENS = "model", "log.jsonl", "curves.png", "tokens"
-#: What changes where or how fast it is computed, or when it stops, and not what each step does.
-_NOT_DECISIVE: Any = {"device_sequences": True, "compile": True, "checkpoint_every": True, "budget": {"hours", "kwh"}}
+#: What changes where or how fast it is computed, how closely it is watched, when it stops, where things lie: not what a
+#: step does. Texts, tokenizer and weights are known by their content.
+_NOT_DECISIVE: Any = {
+    "description": True, "license": True, "device_sequences": True, "compile": True, "checkpoint_every": True,
+    "validate_every": True, "validation_sequences": True, "budget": {"hours", "kwh"}, "start": {"tokenizer"},
+    "data": {"watched": True, "sources": {"__all__": {"path", "name"}}},
+}  # fmt: skip
+_PACKAGES = ("accelerate", "tokenizers", "torch", "transformers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,45 +75,86 @@ def pretrain(
         raise PretrainError("data.sources: there are none; name a data set there, or give --data DIR")
     output = Path(output).absolute()
     store = Path(store).absolute() if store else runs.cache(TOKENS)
-    accelerator = devices(config)
-    tokenizer = load_tokenizer(config.start)
+    started, accelerator = runs.now(), devices(config)
+    main, work = accelerator.is_main_process, output / runs.WORK
+    fresh, data, todo = work / "output", list[Tokens](), "train"
     try:
-        if accelerator.is_main_process:
-            data = _tokenized(config, store, tell)
-        accelerator.wait_for_everyone()
-        if not accelerator.is_main_process:
-            data = _tokenized(config, store, tell)
-        decisive = config.model_dump(mode="json", exclude=_NOT_DECISIVE)
-        start = _start(config, tokenizer)
-        fingerprint = runs.fingerprint(TOOL, decisive, start, [one.told["fingerprint"] for one in data], _versions())
-        if (finished := runs.done_before(output, fingerprint, overwrite, TOOL)) is not None:
-            return Pretrained(output, finished, worked=False)
-        started = runs.now()
-        alone = accelerator.is_main_process
-        with runs.working(output, fingerprint) if alone else nullcontext(output / runs.WORK) as work:
-            fresh = work / "output"
-            if not (fresh / runs.MANIFEST).exists():
+        tokenizer = tokens.load_tokenizer(config.start.model or config.start.tokenizer or "", config.start.revision)
+        with ExitStack() as held:
+            if main:  # it alone looks at the folder; the others are told
+                data = _tokenized(config, tokenizer, store, tell)
+                start = _start(config, tokenizer)
+                fingerprint = _fingerprint(config, start, data)
+                if (finished := runs.done_before(output, fingerprint, overwrite, TOOL)) is not None:
+                    _same_limits(output, finished, config)
+                    todo = "nothing"
+                else:
+                    _spare(output, fingerprint, overwrite)
+                    held.enter_context(runs.working(output, fingerprint))
+                    todo = "publish" if (fresh / runs.MANIFEST).exists() else "train"
+            (todo,) = broadcast_object_list([todo])
+            if todo == "train":
+                data = data if main else _tokenized(config, tokenizer, store, tell)
                 trained = train(config, tokenizer, data, work, accelerator, tell, country)
-                if alone:
+                if main:
                     shutil.rmtree(fresh, ignore_errors=True)
                     fresh.mkdir()
-                    manifest = {"tool": TOOL, "fingerprint": fingerprint, "started": started, "start": start}
-                    _write(config, trained, data, tokenizer, work, fresh, grid, manifest)
-            if alone:
+                    begun = {"tool": TOOL, "fingerprint": fingerprint, "started": started, "start": start}
+                    _write(config, trained, data, tokenizer, work, fresh, grid, begun)
+            if main and todo != "nothing":
                 runs.publish(fresh, output)
                 shutil.rmtree(work)
-        accelerator.wait_for_everyone()
     except runs.RunError as error:
         raise PretrainError(str(error)) from None
-    finally:
-        accelerator.end_training()
+    except (OSError, SafetensorError) as error:
+        place, why = getattr(error, "filename", None) or output, getattr(error, "strerror", None) or str(error)
+        raise PretrainError(
+            f"{place}: {why}. The last checkpoint is kept: the same command goes on from there"
+        ) from None
+    except torch.OutOfMemoryError as error:
+        raise PretrainError(f"the device's memory is full: lower `device_sequences` ({error})") from None
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
     done = runs.read_manifest(output)
     assert done is not None
-    return Pretrained(output, done, worked=True)
+    return Pretrained(output, done, worked=todo != "nothing")
 
 
-def _tokenized(config: PretrainConfig, store: Path, tell: Callable[[Line], None]) -> list[Tokens]:
-    name, data = config.start.model or config.start.tokenizer or "", config.data
+def _fingerprint(config: PretrainConfig, start: Mapping[str, Any], data: Sequence[Tokens]) -> str:
+    decisive = config.model_dump(mode="json", exclude=_NOT_DECISIVE)
+    if not start["hub"]:
+        decisive["start"].pop("model")
+    texts = [one.told["fingerprint"] for one in data[: len(config.data.sources)]]
+    known = {name: start[name] for name in ("model_sha256", "tokenizer_sha256", "commit")}
+    return runs.fingerprint(
+        TOOL, decisive, known, texts, {name: _versions()[name] for name in (*_PACKAGES, "corpuskit-fr")}
+    )
+
+
+def _spare(output: Path, fingerprint: str, overwrite: bool) -> None:
+    """Refuse to drop the checkpoints of a run that is not finished."""
+    pending = runs.unfinished(output)
+    if overwrite or pending in (None, fingerprint) or not any((output / runs.WORK / "checkpoints").glob("step-*")):
+        return
+    raise PretrainError(
+        f"{output} holds checkpoints of another run that is not finished (another configuration, other data or other "
+        "versions of torch, transformers or corpuskit): choose another folder, or drop them with --overwrite"
+    )
+
+
+def _same_limits(output: Path, finished: Mapping[str, Any], config: PretrainConfig) -> None:
+    """A run that its limit ended does not go on because the limit was raised."""
+    reason = finished["training"]["reason"]
+    limit = finished["config"]["budget"].get(reason)
+    if reason in ("hours", "kwh") and limit != getattr(config.budget, reason):
+        raise PretrainError(
+            f"{output} was ended by its limit of {limit:g} {reason}, and its checkpoints are gone: "
+            f"begin anew with --overwrite, or go on from its model (`start: {{model: {output / MODEL}}}`)"
+        )
+
+
+def _tokenized(config: PretrainConfig, tokenizer: Any, store: Path, tell: Callable[[Line], None]) -> list[Tokens]:
+    data = config.data
     sources = [*data.sources, *data.watched]
     names = [source.name or tokens.called(source.path) for source in sources]
     if twice := next((name for name in names if names.count(name) > 1), None):
@@ -108,41 +163,45 @@ def _tokenized(config: PretrainConfig, store: Path, tell: Callable[[Line], None]
     def note(line: str) -> None:
         tell({"kind": "note", "message": line})
 
-    return [tokens.tokenize(source, name, data.unit, data.held_out, store, note) for source in sources]
+    return [tokens.tokenize(source, tokenizer, data.unit, data.held_out, store, note) for source in sources]
 
 
 def _start(config: PretrainConfig, tokenizer: Any) -> dict[str, Any]:
     """What it starts with, and the checksums of that."""
     start, model = config.start, config.start.model
     folder = Path(model) if model and Path(model).is_dir() else None
-    weights = sorted(folder.glob("*.safetensors")) if folder else []
+    weights = sorted(path for kind in ("*.safetensors", "*.bin") for path in folder.glob(kind)) if folder else []
     told = runs.describe_all([InputFile(str(path), path.name, path.stat().st_size) for path in weights])
+    hub = model if model and not folder else None
     return {
         "kind": "continual" if model else "from scratch",
-        "model": (folder.name if folder else model) if model else None,
+        "model": folder.name if folder else model,
+        "hub": hub is not None,
         "revision": start.revision,
+        "commit": AutoConfig.from_pretrained(hub, revision=start.revision)._commit_hash if hub else None,
         "model_sha256": runs.fingerprint(told) if told else None,
-        "tokenizer_sha256": tokens.tokenizer_sha256(tokenizer.backend_tokenizer),
-        "license": config.license or (_licence(folder) if folder else None),
+        "tokenizer_sha256": tokens.tokenizer_sha256(tokens.fast_tokenizer(tokenizer)),
+        "license": config.license or (_licence(folder or hub) if model else None),
     }
 
 
-def _licence(model: Path) -> str | None:
-    """What the card in a model's folder says."""
+def _licence(model: Any) -> str | None:
+    """What the card of a model says: in its folder, or on the Hub."""
     from huggingface_hub import ModelCard
 
-    with suppress(OSError, ValueError):
-        stated = ModelCard.load(model / "README.md").data.license
+    with suppress(Exception):  # no card, or no network
+        stated = ModelCard.load(model / "README.md" if isinstance(model, Path) else model).data.license
         return stated if isinstance(stated, str) and stated != "unknown" else None
     return None
 
 
 def _versions() -> dict[str, str]:
-    import accelerate
-    import torch
-    import transformers
+    return runs.versions() | {name: importlib.metadata.version(name) for name in _PACKAGES}
 
-    return runs.versions() | {one.__name__: str(one.__version__) for one in (torch, transformers, accelerate)}
+
+def _manifest_of(data: Path) -> dict[str, Any] | None:
+    """The manifest of a data set, or of the publication that it is a table of."""
+    return runs.read_manifest(data) or (runs.read_manifest(data.parents[1]) if data.parent.name == "data" else None)
 
 
 def _write(
@@ -162,7 +221,7 @@ def _write(
     shutil.copyfile(work / LOG, fresh / LOG)
     log = curves.read(fresh / LOG)
     curves.draw(log, fresh / CURVES)
-    manifests = [runs.read_manifest(Path(source.path)) for source in config.data.sources]
+    manifests = [_manifest_of(Path(source.path).absolute()) for source in config.data.sources]
     known = {
         **begun,
         "name": config.name,
@@ -219,10 +278,12 @@ def _shown(config: PretrainConfig) -> PretrainConfig:
 
 def source_of(text: str) -> Source:
     """What ``--data`` gives: ``DIR``, ``NAME=DIR`` or ``NAME=DIR@WEIGHT``."""
+    if Path(text).exists():
+        return Source(path=text)
     name, equals, path = text.partition("=")
     if not equals:
         name, path = "", text
-    path, _, weight = path.rpartition("@") if "@" in path else (path, "", "1")
+    path, _, weight = path.rpartition("@") if "@" in path and not Path(path).exists() else (path, "", "1")
     try:
         return Source(path=path, name=name, weight=float(weight))
     except ValueError:

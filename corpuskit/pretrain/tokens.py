@@ -156,7 +156,7 @@ def _mapped(folder: Path, part: str, told: dict[str, Any]) -> Part:
 
 def tokenize(
     source: Source,
-    tokenizer: str | Path,
+    tokenizer: str | Path | Any,
     unit: Unit,
     held_out: float,
     target: str | Path,
@@ -171,7 +171,7 @@ def tokenize(
 
     Args:
         source: the data set.
-        tokenizer: its name or folder; it must be a fast one.
+        tokenizer: its name or folder, or loaded; it must be a fast one.
         unit: `article` or `paragraph`.
         held_out: per cent of the articles.
         target: folder of tokens, of this data set and any others: each gets a folder, named by what decides it.
@@ -227,8 +227,8 @@ def called(path: str) -> str:
     return place.name.removesuffix(".parquet")
 
 
-def fast_tokenizer(name: str | Path) -> Any:
-    """The Rust tokenizer of a folder or a name of the Hub, without limits; what looks like a special token is text.
+def load_tokenizer(name: str | Path, revision: str | None = None) -> Any:
+    """The tokenizer of a folder or a name of the Hub.
 
     Raises:
         PretrainError: it cannot be read, or is no fast one.
@@ -236,9 +236,9 @@ def fast_tokenizer(name: str | Path) -> Any:
     try:
         from transformers import AutoTokenizer
     except ImportError:
-        raise PretrainError("reading a tokenizer needs transformers: pip install 'corpuskit-fr[train]'") from None
+        raise PretrainError("reading a tokenizer needs transformers: pip install 'corpuskit-fr[pretrain]'") from None
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(name))
+        tokenizer = AutoTokenizer.from_pretrained(str(name), revision=revision)
     except Exception as error:  # whatever a folder or a server may hold
         first = str(error).partition("\n")[0]
         raise PretrainError(
@@ -247,7 +247,19 @@ def fast_tokenizer(name: str | Path) -> Any:
         ) from None
     if not tokenizer.is_fast:
         raise PretrainError(f"tokenizer {name} is written in Python and too slow: give one with a tokenizer.json")
-    backend = tokenizer.backend_tokenizer
+    return tokenizer
+
+
+def fast_tokenizer(name: str | Path | Any) -> Any:
+    """The Rust tokenizer of a folder, a name of the Hub, or one that is loaded: a copy without limits.
+
+    What looks like a special token is text to it.
+
+    Raises:
+        PretrainError: it cannot be read, or is no fast one.
+    """
+    loaded = load_tokenizer(name) if isinstance(name, str | Path) else name
+    backend = type(loaded.backend_tokenizer).from_str(loaded.backend_tokenizer.to_str())
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = True

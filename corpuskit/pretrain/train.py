@@ -33,6 +33,7 @@ from corpuskit.pretrain.tokens import Tokens
 try:
     import torch
     from accelerate import Accelerator, InitProcessGroupKwargs
+    from accelerate.state import AcceleratorState
     from torch import nn
 except ImportError as error:
     raise PretrainError(f"pretraining needs PyTorch ({error}): pip install 'corpuskit-fr[pretrain]'") from None
@@ -72,6 +73,7 @@ def devices(config: PretrainConfig) -> Accelerator:
     if config.precision == "bf16" and cuda and not able:
         raise PretrainError("precision: bf16 is not known to this GPU; use float32")
     half = config.precision == "bf16" or (config.precision == "auto" and able)
+    AcceleratorState._reset_state()  # a run before this one may have had another precision
     # Other processes wait while the first tokenises.
     patient = InitProcessGroupKwargs(timeout=timedelta(days=2))
     return Accelerator(mixed_precision="bf16" if half else "no", cpu=not cuda, kwargs_handlers=[patient])
@@ -116,27 +118,31 @@ def train(
     held_out = validation(data, config.validation_sequences, length, special)
     step, tokens, seconds, spent = 0, 0, 0.0, None
     found, wrong = checkpoint.newest(work / "checkpoints")
+    if found is None and wrong:
+        raise PretrainError("\n".join([*wrong, f"No checkpoint can be read; remove {work.parent} to begin anew"]))
     if found is not None:
-        model.load_state_dict(found.model, strict=False)  # tied weights stand there once
+        found.into(model)
         optimizer.load_state_dict(found.optimizer)
         stream.restore(found.state["stream"])
         step, tokens, seconds, spent = (found.state[name] for name in ("step", "tokens", "seconds", "spent"))
-    # What was used after the checkpoint was used as well.
-    used = max((line["kwh"] for line in _lines(work / _LOG) if line["kind"] == "train"), default=0.0)
-    spent = (spent or {}) | {"kwh": max(used, (spent or {}).get("kwh", 0.0))}
+    # What went by after the checkpoint went by as well.
+    known = [line for line in _lines(work / _LOG) if line["kind"] == "train"]
+    seconds = max([seconds, *(line["seconds"] for line in known)])
+    spent = (spent or {}) | {"kwh": max([(spent or {}).get("kwh", 0.0), *(line["kwh"] for line in known)])}
+    bare = packed
     packed, optimizer = accelerator.prepare(packed, optimizer)
     name = torch.cuda.get_device_name(accelerator.device) if accelerator.device.type == "cuda" else "cpu"
     log = _Log(work / _LOG, step, tell if main else None)
     for problem in wrong:
-        log.tell({"kind": "warning", "message": problem})
+        log("warning", step=step, message=problem)
     ahead = Ahead(config, tokenizer, stream, per_step)
-    first = last = position = None
+    position = found.state["stream"] if found is not None else None
 
-    def look(causal: bool) -> dict[str, float]:
-        losses = validation_loss(accelerator, packed, held_out, tokenizer, config, causal)
-        told = {"all": sum(losses) / len(losses)} | dict(zip([one.name for one in data], losses, strict=True))
+    def look(causal: bool) -> None:
+        losses = validation_loss(accelerator, bare, held_out, tokenizer, config, causal)
+        own = losses[: len(trained)]
+        told = {"all": sum(own) / len(own)} | dict(zip([one.name for one in data], losses, strict=True))
         log("validation", step=step, tokens=tokens, loss=told, objective=_objective(causal))
-        return told
 
     gpus = world if accelerator.device.type == "cuda" else 0
     with Spending(gpus, country, spent, codecarbon=main) as spending, ThreadPoolExecutor(1) as pool:
@@ -148,10 +154,9 @@ def train(
                 precision=_precision(accelerator), steps=planned,
                 tokens=config.budget.tokens or planned * per_step * length,
             )  # fmt: skip
-            first = look(_causal(config, 0.0))
+            look(_causal(config, 0.0))
         else:
-            first = found.state["first"]
-            log("resumed", step=step, tokens=tokens, seconds=clock.total)
+            log("resumed", step=step, tokens=tokens, seconds=clock.total, steps=planned)
         packed.train()
         since = _Since()
         coming: Future[Step] = pool.submit(ahead.step, step, tokens)
@@ -161,7 +166,7 @@ def train(
             rate = learning_rate(config.optimizer, _done(config, step, tokens))
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            torch.manual_seed((config.seed * 1_000_003 + step) * 1_009 + accelerator.process_index)
+            torch.manual_seed(((config.seed * 1_000_003 + step) * 1_009 + accelerator.process_index) % 2**63)
             since.add(*_step(accelerator, packed, optimizer, config, now), now.tokens)
             step, tokens = step + 1, tokens + now.tokens
             coming = pool.submit(ahead.step, step, tokens)
@@ -178,18 +183,22 @@ def train(
                     "`precision: float32`; the last checkpoint is kept"
                 )
             peak, done = _peak(name), operations(model, length, config, now.causal) * speed
+            kwh, to_come = spending.kwh(), 1 / _done(config, step, tokens) - 1
             log(
                 "train", step=step, tokens=tokens, seconds=clock.total, loss=loss, objective=_objective(now.causal),
                 learning_rate=rate, gradient_norm=norm, tokens_per_second=round(speed, 1),
-                mfu=round(done / peak / world, 4) if peak else None, kwh=spending.kwh(),
+                mfu=round(done / peak / world, 4) if peak else None, kwh=kwh,
+                seconds_left=round(clock.total * to_come, 1), kwh_left=kwh * to_come,
             )  # fmt: skip
-            over = _agreed(accelerator, _spent(config, clock.total, spending.kwh()))
+            over = _agreed(accelerator, _spent(config, clock.total, kwh))
             if looks or over:
-                last = look(now.causal)
+                look(now.causal)
+                if turns and not ends:  # what it begins the next phase with
+                    look(not now.causal)
             if saves and main:
                 checkpoint.save(
-                    work / "checkpoints", step, model.state_dict(), optimizer.optimizer.state_dict(),
-                    {"step": step, "tokens": tokens, "seconds": clock.total, "spent": spending.spent(), "first": first,
+                    work / "checkpoints", step, model, optimizer.optimizer.state_dict(),
+                    {"step": step, "tokens": tokens, "seconds": clock.total, "spent": spending.spent(),
                      "stream": position},
                 )  # fmt: skip
             if over:
@@ -199,13 +208,16 @@ def train(
         log("end", step=step, tokens=tokens, seconds=clock.total, reason=reason)
     if position is not None:  # without the step that was made ahead
         stream.restore(position)
-    speeds = [line for line in log.lines() if line["kind"] == "train"]
+    speeds, looks_at = (log.of(kind) for kind in ("train", "validation"))
+    ends_of = {"first": looks_at[0], "last": looks_at[-1]} if looks_at else {}
     told = {
         "steps": step, "tokens": tokens, "seconds": clock.total, "reason": reason,
         "epochs": {one.name: round(epochs, 4) for one, epochs in zip(trained, stream.epochs(), strict=True)},
         "padding": {one.name: round(share, 6) for one, share in zip(trained, stream.padding(), strict=True)},
         "tokens_per_second": _median(speeds, "tokens_per_second"), "mfu": _median(speeds, "mfu"),
-        "loss": {"first": first, "last": last or first}, "device": name, "devices": world,
+        "loss": {which: line["loss"] for which, line in ends_of.items()}
+        | {"objective": {which: line["objective"] for which, line in ends_of.items()}},
+        "device": name, "devices": world,
         "precision": _precision(accelerator),
     }  # fmt: skip
     return Trained(model, told, spending.spent())
@@ -228,9 +240,9 @@ class _Log:
                 file.write(orjson.dumps({"kind": kind} | line) + b"\n")
             self._tell({"kind": kind} | line)
 
-    def tell(self, line: Line) -> None:
-        if self._tell is not None:
-            self._tell(line)
+    def of(self, kind: str) -> list[Line]:
+        """The lines of a kind; none in a process that does not write them."""
+        return [line for line in self.lines() if line["kind"] == kind]
 
     def lines(self) -> list[Line]:
         return _lines(self._path) if self._tell is not None else []
@@ -362,7 +374,7 @@ def validation_loss(
     """The mean loss on the held-out sequences of each data set: the same sequences and masks in every run."""
     found = []
     packed.eval()
-    vocabulary = ordinary(tokenizer)
+    vocabulary = ordinary(tokenizer) if not causal else np.zeros(0, np.int64)
     for batch in looked_at:
         masked = (
             masking.following(batch)
@@ -372,7 +384,7 @@ def validation_loss(
         total = torch.zeros((), device=accelerator.device, dtype=torch.float64)
         with torch.inference_mode(), accelerator.autocast():
             for part in _parts(accelerator, config, batch, masked):
-                total += accelerator.unwrap_model(packed)(*part, causal)
+                total += packed(*part, causal)
         found.append(float(accelerator.reduce(total, "sum")) / max(1, len(masked.places)))
     packed.train()
     return found

@@ -11,11 +11,11 @@ import numpy as np
 
 from corpuskit import runs
 from corpuskit.pretrain import cost, curves
+from corpuskit.pretrain.config import TOOL
 from corpuskit.pretrain.curves import ALL, Curves, Stretch
 from corpuskit.report import page
 from corpuskit.report.charts import Chart, Line, Lines
 
-TOOL = "corpuskit pretrain"
 #: Points of a curve, and rows of a table of the log, at most.
 _POINTS, _ROWS = 1_000, 40
 
@@ -104,10 +104,12 @@ def _thinned(values: Sequence[Any], most: int) -> list[Any]:
 
 
 def _validation(found: Curves) -> list[dict[str, Any]]:
-    """The validation losses by step, a row each, thinned."""
-    rows: dict[float, dict[str, Any]] = {}
+    """The validation losses by step and objective, a row each, thinned."""
+    rows: dict[tuple[float, int], dict[str, Any]] = {}
+    places = {objective: place for place, objective in enumerate(found.objectives)}
     for name, stretches in found.validation.items():
         for stretch in stretches:
             for step, value in zip(stretch.steps.tolist(), stretch.values.tolist(), strict=True):
-                rows.setdefault(step, {"step": step, "objective": stretch.objective})[name] = value
-    return _thinned([rows[step] for step in sorted(rows)], _ROWS)
+                told = {"step": step, "objective": stretch.objective}
+                rows.setdefault((step, places[stretch.objective]), told)[name] = value
+    return _thinned([rows[place] for place in sorted(rows)], _ROWS)

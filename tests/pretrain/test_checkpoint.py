@@ -12,9 +12,17 @@ from corpuskit.pretrain import checkpoint
 from corpuskit.pretrain.config import PretrainError
 
 
+class Tied(torch.nn.Module):
+    """Two names of one tensor, as input and output embeddings are."""
+
+    def __init__(self, value: float, size: int = 3) -> None:
+        super().__init__()
+        self.a = torch.nn.Parameter(torch.full((size,), value))
+        self.tied = self.a
+
+
 def saved(folder: Path, step: int) -> None:
-    weights = torch.full((3,), float(step))
-    checkpoint.save(folder, step, {"a": weights, "tied": weights}, {"state": {0: {"step": step}}}, {"step": step})
+    checkpoint.save(folder, step, Tied(float(step)), {"state": {0: {"step": step}}}, {"step": step})
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -24,7 +32,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert wrong == []
     assert found.state == {"step": 7}
     assert found.optimizer == {"state": {0: {"step": 7}}}
-    assert {name: value.tolist() for name, value in found.model.items()} == {"a": [7.0, 7.0, 7.0]}
+    model = Tied(0.0)
+    found.into(model)
+    assert model.a.tolist() == [7.0, 7.0, 7.0]
+    assert model.tied is model.a
+    with pytest.raises(PretrainError, match="step-000000007 is of another model"):
+        found.into(Tied(0.0, size=4))
 
 
 def test_the_last_two_are_kept(tmp_path: Path) -> None:

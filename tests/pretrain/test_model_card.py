@@ -34,7 +34,7 @@ def code(page: str) -> str:
 
 
 def test_the_metadata_are_in_the_terms_of_the_hub() -> None:
-    page = card(manifest(), finished_run.log())
+    page = card(manifest(start=manifest()["start"] | {"hub": True}), finished_run.log())
     assert front(page) == {
         "language": ["fr"],
         "license": "mit",
@@ -42,7 +42,7 @@ def test_the_metadata_are_in_the_terms_of_the_hub() -> None:
         "pipeline_tag": "fill-mask",
         "base_model": "almanach/camembert-base",
         "datasets": ["lab/biomed"],
-        "tags": ["biology", "medical", "biomedical", "corpuskit"],
+        "tags": ["corpuskit"],
     }
     told = huggingface_hub.ModelCard(page).data
     assert (told.base_model, told.license, told.pipeline_tag) == ("almanach/camembert-base", "mit", "fill-mask")
@@ -65,6 +65,25 @@ def test_licences(licence: str | None, told: dict[str, str]) -> None:
     assert {name: found[name] for name in found if name.startswith("license")} == told
 
 
+@pytest.mark.parametrize(
+    ("name", "description", "biomedical"),
+    [
+        ("essai-base", "CamemBERT, adapted to French biomedical text", True),
+        ("camembert-bio", "", True),
+        ("essai", "Le français des comptes rendus cliniques", True),
+        ("essai", "Un modèle de textes médicaux", True),
+        ("biographies", "A model of general text", False),
+        ("essai", None, False),
+    ],
+)
+def test_a_model_is_called_biomedical_where_its_configuration_does(
+    name: str, description: str | None, biomedical: bool
+) -> None:
+    page = card(manifest(name=name, config=finished_run.CONFIG | {"description": description}))
+    assert front(page)["tags"] == [*(["biology", "medical", "biomedical"] if biomedical else []), "corpuskit"]
+    assert "tokens of the French text of the data sets below" in page
+
+
 def test_from_scratch_there_is_no_base_model() -> None:
     start = {"kind": "from scratch", "model": None, "model_sha256": None, "tokenizer_sha256": "a" * 64, "license": None}
     page = card(manifest(start=start), finished_run.log())
@@ -76,9 +95,16 @@ def test_from_scratch_there_is_no_base_model() -> None:
 
 
 def test_a_folder_of_the_machine_is_not_told() -> None:
-    page = card(manifest(start=manifest()["start"] | {"model": "/home/anne/models/mine/"}), finished_run.log())
+    start = manifest()["start"] | {"model": "/home/anne/models/mine/", "hub": False}
+    page = card(manifest(start=start), finished_run.log())
     assert "anne" not in page
     assert "trained further from mine on" in page
+    assert "base_model" not in front(page)
+
+
+def test_a_folder_with_the_name_of_a_model_on_the_hub_is_none() -> None:
+    page = card(manifest(start=manifest()["start"] | {"model": "camembert-base", "hub": False}))
+    assert "trained further from camembert-base on" in page
     assert "base_model" not in front(page)
 
 
@@ -116,6 +142,29 @@ def test_losses_of_two_objectives_stand_apart() -> None:
     assert "| mlm | hal | 1.5000 | 40 | 1.5000 | 40 |" in page
     assert "not to be compared with that of another" in page
     assert "| objective | causal-then-mlm, 90% of it causal |" in page
+
+
+def test_where_the_objective_changes_both_are_looked_at() -> None:
+    log = finished_run.log(switch=20)
+    place = next(place for place, line in enumerate(log) if line["kind"] == "validation" and line["step"] == 20)
+    log.insert(place + 1, log[place] | {"objective": "mlm", "loss": {"hal": 9.5}})
+    page = card(manifest(), [*log, {"kind": "resumed", "step": 40}])
+    assert "| causal | hal | 3.5000 | 0 | 2.5000 | 20 |" in page
+    assert "| mlm | hal | 9.5000 | 20 | 1.5000 | 40 |" in page
+
+
+def test_without_a_log_losses_of_two_objectives_stand_apart_too() -> None:
+    training = manifest()["training"]
+    training["loss"] |= {"objective": {"first": "causal", "last": "mlm"}}
+    page = card(manifest(training=training))
+    assert "| causal | hal | 3.5000 | – | – | – |" in page
+    assert "| mlm | hal | – | – | 1.5000 | – |" in page
+    assert "not to be compared with that of another" in page
+
+
+def test_the_share_of_the_peak_says_what_it_counts() -> None:
+    assert "attention as over whole sequences" in card(manifest())
+    assert "attention as over" not in card(manifest(training=manifest()["training"] | {"mfu": None}))
 
 
 def test_without_a_log_the_losses_are_those_of_the_manifest() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -197,7 +198,9 @@ def test_first_causal_then_masked(run: Run) -> None:
     train = lines(output, "train")
     assert [line["objective"] for line in train] == ["causal"] * 6 + ["mlm"] * 6
     looks = [(line["step"], line["objective"]) for line in lines(output, "validation")]
-    assert looks == [(0, "causal"), (6, "causal"), (12, "mlm")]
+    assert looks == [(0, "causal"), (6, "causal"), (6, "mlm"), (12, "mlm")]
+    told = json.loads((output / "manifest.json").read_bytes())["training"]["loss"]
+    assert told["objective"] == {"first": "causal", "last": "mlm"}
 
 
 def test_a_causal_model(run: Run, tokenizer: Path) -> None:
@@ -341,6 +344,122 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_used(
     (warning,) = (line["message"] for line in told if line["kind"] == "warning")
     assert "step-000000009 is damaged (optimizer.pt is not what was written): it is left aside" in warning
     assert [line["step"] for line in told if line["kind"] == "resumed"] == [6]
+
+
+def interrupted(
+    monkeypatch: pytest.MonkeyPatch, config: Any, output: Path, store: Path, what: str = "step-000000009"
+) -> None:
+    """A run that is ended once a checkpoint is there, or before it writes its model."""
+    from corpuskit.pretrain import checkpoint
+    from corpuskit.pretrain import run as running
+
+    real = checkpoint.save
+
+    def save(folder: Path, *rest: Any) -> None:
+        real(folder, *rest)
+        if (folder / what).exists():
+            raise KeyboardInterrupt
+
+    def write(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "save", save)
+        patched.setattr(running, "_write", write)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(config, output, store=store)
+
+
+def test_killed_while_its_model_is_written_it_tells_the_same(
+    run: Run, tokenizer: Path, data: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = validate(content(tokenizer, data))
+    whole = json.loads((run("whole") / "manifest.json").read_bytes())["training"]
+    interrupted(monkeypatch, config, tmp_path / "out", store, what="none")
+    told = pretrain(config, tmp_path / "out", store=store).manifest["training"]
+    for name in ("loss", "epochs", "steps", "tokens", "reason"):
+        assert told[name] == whole[name], name
+
+
+def test_checkpoints_of_another_run_are_not_dropped_unasked(
+    tokenizer: Path, data: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out"
+    interrupted(monkeypatch, validate(content(tokenizer, data)), output, store)
+    other = validate(content(tokenizer, data, seed=2))
+    with pytest.raises(PretrainError, match="holds checkpoints of another run that is not finished"):
+        pretrain(other, output, store=store)
+    # What does not change what a step does is no other run: where the texts lie, how often it is looked at.
+    moved = tmp_path / "elsewhere"
+    moved.symlink_to(data)
+    same = content(tokenizer, moved, validate_every=5, description="the same")
+    told: list[dict[str, Any]] = []
+    pretrain(validate(same), output, store=store, tell=told.append)
+    assert [line["step"] for line in told if line["kind"] == "resumed"] == [9]
+    pretrain(other, output, store=store, overwrite=True)
+    assert json.loads((output / "manifest.json").read_bytes())["config"]["seed"] == 2
+
+
+def test_where_no_checkpoint_can_be_read_nothing_is_thrown_away(
+    tokenizer: Path, data: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, output = validate(content(tokenizer, data)), tmp_path / "out"
+    interrupted(monkeypatch, config, output, store)
+    for path in (output / ".work" / "checkpoints").glob("*/optimizer.pt"):
+        path.write_bytes(b"nothing")
+    with pytest.raises(PretrainError, match=r"No checkpoint can be read; remove .*out to begin anew"):
+        pretrain(config, output, store=store)
+
+
+def test_a_disk_that_is_full_is_told_and_the_checkpoint_stays(
+    tokenizer: Path, data: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from corpuskit.pretrain import run as running
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "out" / "model.safetensors"))
+
+    config = validate(content(tokenizer, data))
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "_write", full)
+        with pytest.raises(PretrainError, match=r"model\.safetensors: No space left on device\. The last"):
+            pretrain(config, tmp_path / "out", store=store)
+    told: list[dict[str, Any]] = []
+    pretrain(config, tmp_path / "out", store=store, tell=told.append)
+    assert [line["step"] for line in told if line["kind"] == "resumed"] == [12]
+
+
+def test_a_raised_limit_does_not_go_on_with_a_finished_run(
+    run: Run, tokenizer: Path, data: Path, store: Path, tmp_path: Path
+) -> None:
+    output = run(budget={"steps": 5_000, "hours": 1e-6})
+    config = validate(content(tokenizer, data, budget={"steps": 5_000, "hours": 1.0}))
+    with pytest.raises(PretrainError, match="was ended by its limit of 1e-06 hours, and its checkpoints are gone"):
+        pretrain(config, output, store=store)
+
+
+def test_a_model_without_its_output_layer_is_refused(run: Run, tmp_path: Path) -> None:
+    from transformers import AutoModel
+
+    first = run("first", budget={"steps": 1})
+    AutoModel.from_pretrained(first / "model").save_pretrained(tmp_path / "body")
+    AutoTokenizer.from_pretrained(first / "model").save_pretrained(tmp_path / "body")
+    with pytest.raises(PretrainError, match=r"body lacks lm_head\..* and more: what was saved without"):
+        run("second", start={"model": str(tmp_path / "body")})
+
+
+@pytest.mark.parametrize("changed", [{"precision": "bf16"}, {"compile": True}])
+def test_other_ways_to_compute_give_nearly_the_same_loss(changed: dict[str, Any], run: Run, tokenizer: Path) -> None:
+    still = ARCHITECTURE | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    start = {"architecture": still, "tokenizer": str(tokenizer)}
+    plain, other = run("plain", start=start), run("other", start=start, **changed)
+    for one, two in zip(lines(plain, "train"), lines(other, "train"), strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=0.02 if changed.get("precision") else 1e-4)
+    assert lines(other, "start")[0]["precision"] == changed.get("precision", "float32")
+
+
+def test_seeds_may_be_large(run: Run) -> None:
+    assert lines(run(seed=2**62 + 1, budget={"steps": 2}), "end")[0]["step"] == 2
 
 
 def test_what_data_may_be_given_as() -> None:

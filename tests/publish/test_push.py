@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,20 +161,28 @@ def test_a_name_that_is_not_in_the_corpus_is_told(corpus: Path, tmp_path: Path) 
         assert "No article to leave out is called so: lab:9999" in done.output
 
 
-def test_a_trained_model_is_pushed_whole(hub: Hub, tmp_path: Path) -> None:
+def test_a_trained_model_is_pushed_with_what_its_card_speaks_of(hub: Hub, tmp_path: Path) -> None:
     model = tmp_path / "run" / "model"
     model.mkdir(parents=True)
     for name, body in (("README.md", "# m"), ("config.json", "{}"), ("model.safetensors", "weights")):
         (model / name).write_text(body)
     with pytest.raises(PushError, match="holds no finished run: give the folder that `corpuskit pretrain` wrote"):
         push_model(tmp_path / "run", "lab/model")
-    write_json(tmp_path / "run" / "manifest.json", {"tool": "corpuskit pretrain", "fingerprint": "0" * 64})
+    told = {"tool": "corpuskit pretrain", "fingerprint": "0" * 64, "data": [{"manifest": {"path": "/home/anne/hal"}}]}
+    write_json(tmp_path / "run" / "manifest.json", told)
+    log = b'{"kind":"start","step":0}\n{"kind":"warning","step":3,"message":"/home/anne/run/step-3 is damaged"}\n'
+    (tmp_path / "run" / "log.jsonl").write_bytes(log)
+    (tmp_path / "run" / "curves.png").write_bytes(b"png")
     hub.refusals = [503] * 9
     with pytest.raises(PushError, match="lab/model, while committing"):
         push_model(tmp_path / "run", "lab/model")
     assert len(hub.revisions) == 1
     hub.refusals = []
     done = push_model(tmp_path / "run", "lab/model")
-    assert hub.revisions[1:] == [content(model) | {".gitattributes": b""}]
+    (sent,) = hub.revisions[1:]
+    assert {*sent} == {*content(model), "manifest.json", "log.jsonl", ".gitattributes"}
+    assert sent.items() >= content(model).items()
+    assert json.loads(sent["manifest.json"]) == told | {"data": [{"manifest": {"path": "hal"}}]}
+    assert sent["log.jsonl"] == log.replace(b"/home/anne/run/", b"")
     assert done.url == f"{hub.url}/lab/model"
     assert list(hub.uploads.values()) == [1]  # of the weights, once

@@ -90,6 +90,17 @@ def test_curves_of_two_objectives_are_not_joined() -> None:
     assert of_run(Curves.of([])) == {}
 
 
+def test_where_the_objective_changes_the_table_has_a_row_of_each(tmp_path: Path) -> None:
+    log = finished_run.log(switch=20)
+    place = next(place for place, line in enumerate(log) if line["kind"] == "validation" and line["step"] == 20)
+    log.insert(place + 1, log[place] | {"objective": "mlm", "loss": {"all": 9.25, "hal": 9.5}})
+    run = finished_run.write(tmp_path / "run", None, log)
+    page = training(run, tmp_path / "report.html").read_text(encoding="utf-8")
+    rows = cells(page, "Validation loss by source")
+    assert [row[:4] for row in rows[2:4]] == [["20", "causal", "2.625", "2.500"], ["20", "mlm", "9.250", "9.500"]]
+    assert ["hal", "mlm", "20", "9.500", "40", "1.500", "-8.000"] in cells(page, "Validation loss, from the first")
+
+
 def test_a_long_log_makes_no_large_page() -> None:
     log: list[dict[str, Any]] = [
         {"kind": "train", "step": step, "loss": 1.0, "objective": "mlm", "learning_rate": 1e-5} for step in range(9_001)
