@@ -74,7 +74,7 @@ def manifest(**changed: Any) -> dict[str, Any]:
         "name": "essai-base",
         "config": CONFIG,
         "start": {"kind": "continual", "model": "almanach/camembert-base", "model_sha256": "e" * 64,
-                  "tokenizer_sha256": "f" * 64, "license": "MIT"},
+                  "tokenizer_sha256": "f" * 64, "license": "MIT", "hub": True},
         "model": {"model_type": "camembert", "parameters": 110_655_493, "vocabulary": 32_005, "layers": 12,
                   "hidden_size": 768, "mask_token": "<mask>"},
         "data": [

@@ -57,7 +57,7 @@ def pretrain(
 
     corpuskit pretrain camembert-bio --data biomed-fr --output camembert-bio
 
-    Several GPUs: torchrun --nproc-per-node 4 -m corpuskit pretrain …
+    Several GPUs: torchrun --nproc-per-node 4 -m -- corpuskit pretrain …
     An interrupted run goes on with the same command.
     """
     from corpuskit.pretrain import config as configuration

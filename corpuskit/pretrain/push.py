@@ -10,7 +10,7 @@ import orjson
 from corpuskit import runs
 from corpuskit.pretrain import curves
 from corpuskit.pretrain.config import TOOL
-from corpuskit.publish.dataset import _public as public
+from corpuskit.publish.dataset import public
 from corpuskit.publish.push import Pushed, PushError, ready, send
 
 _LOG = "log.jsonl"

@@ -183,7 +183,7 @@ def train(
                     "`precision: float32`; the last checkpoint is kept"
                 )
             peak, done = _peak(name), operations(model, length, config, now.causal) * speed
-            kwh, to_come = spending.kwh(), 1 / _done(config, step, tokens) - 1
+            kwh, to_come = spending.kwh(), max(0.0, 1 / _done(config, step, tokens) - 1)
             log(
                 "train", step=step, tokens=tokens, seconds=clock.total, loss=loss, objective=_objective(now.causal),
                 learning_rate=rate, gradient_norm=norm, tokens_per_second=round(speed, 1),

@@ -201,7 +201,7 @@ def _publish(
                 "versions": versions,
                 "executor": "local",
                 "workers": 1,
-                "machine": _public(runs.machine()),
+                "machine": public(runs.machine()),
             }
             told |= {"seconds": {"publish": round(time.perf_counter() - begun, 3)}, "energy": meter.read().told}
             _describe(fresh, told)
@@ -289,8 +289,8 @@ def _stages(
             raise PublishError(f"{agreement} holds no agreement: give the file that `corpuskit agree --json` wrote")
     if student is not None:
         found["student"] = _student(student, found["annotations"])
-    public: dict[str, Any] = _public(found)
-    return public
+    scrubbed: dict[str, Any] = public(found)
+    return scrubbed
 
 
 def _prefix(name: str) -> str:
@@ -319,15 +319,15 @@ def _json(path: Path) -> Any:
         return None
 
 
-def _public(value: Any) -> Any:
+def public(value: Any) -> Any:
     """A value of JSON without the folders of the machine it comes from: of an absolute path only the name is left.
 
     A text of several lines, such as a prompt, is no path.
     """
     if isinstance(value, dict):
-        return {name: _public(one) for name, one in value.items()}
+        return {name: public(one) for name, one in value.items()}
     if isinstance(value, list):
-        return [_public(one) for one in value]
+        return [public(one) for one in value]
     if isinstance(value, str) and re.fullmatch(r"(/|~/|[A-Za-z]:\\|file://).*", value):
         return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
     return value

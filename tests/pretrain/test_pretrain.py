@@ -528,7 +528,7 @@ def test_the_job_of_a_node_with_several_gpus(tmp_path: Path) -> None:
     command = ["bash", str(script), "camembert-bio", "/data/bio", "/out/model", "--model", "/models/camembert-base"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == [
-        "8", "1", "--standalone", "--nproc-per-node", "2", "-m", "corpuskit", "pretrain", "camembert-bio", "--data",
-        "/data/bio", "--output", "/out/model", "--tokens", "/out/tokens", "--log", "json", "--model",
+        "8", "1", "--standalone", "--nproc-per-node", "2", "-m", "--", "corpuskit", "pretrain", "camembert-bio",
+        "--data", "/data/bio", "--output", "/out/model", "--tokens", "/out/tokens", "--log", "json", "--model",
         "/models/camembert-base",
     ]  # fmt: skip
