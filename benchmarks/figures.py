@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,16 @@ class Figure:
         return "" if self.at_least is None else "ok" if self.reached else "MISSED"
 
 
-def conclude(figures: Sequence[Figure], path: Path | None) -> int:
-    """Write the figures as JSON, if asked; the exit status: 1 where one misses its threshold."""
+def conclude(figures: Sequence[Figure], path: Path | None, told: Mapping[str, Any] | None = None) -> int:
+    """Write the figures as JSON, if asked; the exit status: 1 where one misses its threshold.
+
+    Args:
+        figures: what was measured.
+        path: of the file, None for none.
+        told: what else stands in it; the figures alone are a list, else they stand under `figures`.
+    """
     if path:
-        content = [asdict(figure) for figure in figures]
+        found = [asdict(figure) for figure in figures]
+        content = found if told is None else {**told, "figures": found}
         path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0 if all(figure.reached for figure in figures) else 1

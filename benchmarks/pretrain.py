@@ -9,7 +9,6 @@ What counts is real tokens a second: padding is none.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import statistics
@@ -24,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from figures import Figure
+from figures import Figure, conclude
 from rich.console import Console
 from rich.table import Table
 from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback, TrainingArguments
@@ -173,15 +172,12 @@ def main() -> int:
         figures.append(Figure("share of the device's peak (MFU)", first["mfu"], 0.45, str(first["device"])))
     for figure in figures:
         console.print(f"{figure.verdict}: {figure.name}: {figure.value:.2f} ({figure.note})", highlight=False)
-    if given.json:
-        settings = {name: value for name, value in vars(given).items() if name not in ("json", "real_data")}
-        told = {
-            "settings": settings, "parameters": first["parameters"], "device": first["device"],
-            "threads": torch.get_num_threads(), "paragraphs": len(texts), "tokens_each": float(np.mean(lengths)),
-            "turns": turns, "figures": [dataclasses.asdict(figure) for figure in figures],
-        }  # fmt: skip
-        given.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(figure.reached for figure in figures) else 1
+    told = {
+        "settings": {name: value for name, value in vars(given).items() if name not in ("json", "real_data")},
+        "parameters": first["parameters"], "device": first["device"], "threads": torch.get_num_threads(),
+        "paragraphs": len(texts), "tokens_each": float(np.mean(lengths)), "turns": turns,
+    }  # fmt: skip
+    return conclude(figures, given.json, told)
 
 
 if __name__ == "__main__":

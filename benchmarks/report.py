@@ -8,8 +8,6 @@ the start of loading until it can be read, and until all charts are drawn. Resul
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import os
 import shutil
 import statistics
@@ -19,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from figures import Figure
+from figures import Figure, conclude
 from rich.console import Console
 from sample import corpus
 from scale import sentences
@@ -77,14 +75,7 @@ def main() -> int:
     console = Console()
     for figure in figures:
         console.print(f"{figure.name}: {figure.value:.2f} {figure.verdict} {figure.note}".strip(), highlight=False)
-    if given.json:
-        told = {
-            "paragraphs": given.paragraphs,
-            "opened": found,
-            "figures": [dataclasses.asdict(one) for one in figures],
-        }
-        given.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(figure.reached for figure in figures) else 1
+    return conclude(figures, given.json, {"paragraphs": given.paragraphs, "opened": found})
 
 
 if __name__ == "__main__":

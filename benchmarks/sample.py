@@ -9,7 +9,6 @@ most (VmHWM) is told beside it. What grows with the corpus is projected from the
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import random
@@ -25,7 +24,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from figures import Figure
+from figures import Figure, conclude
 from rich.console import Console
 from rich.table import Table
 from scale import sentences
@@ -198,10 +197,7 @@ def main() -> int:
         )
     for figure in figures:
         console.print(f"{'ok' if figure.reached else 'MISSED'}: {figure.name}: {figure.value:,.0f} ({figure.note})")
-    if given.json:
-        content = {"runs": found, "figures": [dataclasses.asdict(figure) for figure in figures]}
-        given.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 0 if all(figure.reached for figure in figures) else 1
+    return conclude(figures, given.json, {"runs": found})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import (
     BaseModel,
     Field,
@@ -16,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from corpuskit import settings
 from corpuskit.clean.encoding import EncodingOptions
 from corpuskit.clean.gopher import GopherOptions
 from corpuskit.clean.kinds import KindOptions
@@ -27,10 +27,11 @@ from corpuskit.clean.repetition import RepetitionOptions
 from corpuskit.dedup.boilerplate import BoilerplateOptions
 from corpuskit.dedup.contamination import DecontaminateOptions
 from corpuskit.dedup.near import NearOptions
+from corpuskit.settings import no_such_option
 from corpuskit.sources import READERS
 from corpuskit.sources.base import SourceOptions, SourceReader
 from corpuskit.sources.sample import SampleOptions
-from corpuskit.steps import StepOptions, from_yaml, no_such_option
+from corpuskit.steps import StepOptions
 
 
 class ConfigError(Exception):
@@ -159,16 +160,7 @@ def read(path: str | Path) -> dict[str, Any]:
         ConfigError: it is missing, or no YAML.
     """
     path = Path(path)
-    try:
-        content = from_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected fields such as `language:` and `sources:`, found {type(content).__name__}")
+    content = settings.read(path, ConfigError, "`language:` and `sources:`")
     given = content.get("sources")
     for source in given if isinstance(given, list) else ():
         if isinstance(source, dict) and isinstance(source.get("path"), str) and "://" not in source["path"]:
@@ -195,8 +187,8 @@ def validate(content: dict[str, Any], where: str = "the configuration") -> Build
     try:
         return BuildConfig.model_validate(content)
     except ValidationError as error:
-        lines = [explain(problem, content) for problem in error.errors()]
-        raise ConfigError("\n".join([f"{where} cannot be used:", *(f"  - {line}" for line in lines)])) from None
+        told = settings.refusal(where, error, lambda problem: explain(problem, content))
+        raise ConfigError(told) from None
 
 
 def explain(problem: Any, content: Any) -> str:
@@ -204,16 +196,13 @@ def explain(problem: Any, content: Any) -> str:
     location = list(problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{_dotted(location)}: {no_such_option(str(location[-1]), _fields_at(location[:-1], content))}"
-    message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{_dotted(location)}: missing; add it"
     if problem["type"] in ("model_type", "dict_type"):
-        message = "expected fields, such as {type: jsonl, path: cases.jsonl}"
+        problem = problem | {"msg": "expected fields, such as {type: jsonl, path: cases.jsonl}"}
     if problem["type"] == "list_type":
-        message = "expected a list, such as [{type: jsonl, path: cases.jsonl}]"
-    given = problem.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{_dotted(location)}: {message}{shown}"
+        problem = problem | {"msg": "expected a list, such as [{type: jsonl, path: cases.jsonl}]"}
+    return f"{_dotted(location)}: {settings.said(problem)}"
 
 
 def _dotted(location: list[str | int]) -> str:

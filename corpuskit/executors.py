@@ -34,7 +34,6 @@ from typing import Any, Literal, cast
 import dill  # type: ignore[import-untyped]
 import orjson
 import pyarrow as pa
-import yaml
 from datatrove.executor.base import PipelineExecutor
 from datatrove.executor.local import LocalPipelineExecutor
 from datatrove.executor.ray import RayPipelineExecutor
@@ -43,9 +42,9 @@ from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 from pydantic import Field, ValidationError, field_validator
 
-from corpuskit import workers
+from corpuskit import settings, workers
 from corpuskit.runs import write_json
-from corpuskit.steps import StepOptions, from_yaml
+from corpuskit.steps import StepOptions
 from corpuskit.workers import Worker
 
 #: Seconds after which a file that another node wrote must be visible here (network file systems cache).
@@ -140,21 +139,11 @@ def load_profile(path: str | Path) -> SlurmProfile:
         ProfileError: it is missing, no YAML, or invalid.
     """
     path = Path(path)
-    try:
-        content = from_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ProfileError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise ProfileError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ProfileError(f"{path}: not YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ProfileError(f"{path}: expected fields such as `partition:` and `time:`, found {type(content).__name__}")
+    content = settings.read(path, ProfileError, "`partition:` and `time:`")
     try:
         return SlurmProfile.model_validate(content)
     except ValidationError as error:
-        lines = dict.fromkeys(_explain(problem) for problem in error.errors())
-        raise ProfileError("\n".join([f"{path} cannot be used:", *(f"  - {line}" for line in lines)])) from None
+        raise ProfileError(settings.refusal(str(path), error, _explain)) from None
 
 
 def _explain(problem: Any) -> str:
@@ -167,8 +156,7 @@ def _explain(problem: Any) -> str:
         return f"{where}: no such option; " + (f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}")
     if where.startswith(("environment.", "sbatch.")):
         return f"{where}: expected a text or a number (given: {problem['input']!r})"
-    shown = f" (given: {problem['input']!r})" if isinstance(problem["input"], str | int | float) else ""
-    return f"{where}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+    return f"{where}: {settings.said(problem)}"
 
 
 def run_tasks(stage: str, pipeline: list[PipelineStep], tasks: int, logs: Path, execution: Execution) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import builtins
-import difflib
 from abc import abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar, cast
 
-import yaml
 from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 from pydantic import BaseModel, ConfigDict
@@ -20,36 +18,6 @@ class StepOptions(BaseModel):
     """Settings of a reader or a step: validated, closed, printable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def no_such_option(name: str, known: Collection[str]) -> str:
-    """What to say of an option that is not one of those that are known."""
-    near = difflib.get_close_matches(name, known, n=1)
-    mend = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
-    return f"no such option; {mend}"
-
-
-class _Settings(yaml.SafeLoader):
-    """YAML without a key that stands twice in one mapping: plain YAML would take the last."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        known = set[str]()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
-                if key.value in known:
-                    raise yaml.MarkedYAMLError(problem=f"`{key.value}` stands there twice", problem_mark=key.start_mark)
-                known.add(key.value)
-        return node
-
-
-def from_yaml(text: str) -> Any:
-    """What a file of settings says.
-
-    Raises:
-        yaml.YAMLError: it is no YAML, or a key stands in it twice.
-    """
-    return yaml.load(text, _Settings)
 
 
 def to_document(item: Article | Quarantined) -> Document:

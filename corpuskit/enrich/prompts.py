@@ -23,7 +23,8 @@ import pyarrow as pa
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from corpuskit.steps import StepOptions, from_yaml
+from corpuskit import settings
+from corpuskit.steps import StepOptions
 
 #: What a value of an answer may be.
 Value = str | int | bool | list[str]
@@ -316,14 +317,9 @@ class Prompt(StepOptions):
         return text.replace(FIELDS, definitions).replace(EXAMPLES, worked)
 
 
-#: Where the prompts are that come with corpuskit: beside the package in a checkout, in it when installed.
-_FOLDERS = (Path(__file__).parents[1] / "prompts", Path(__file__).parents[2] / "prompts")
-
-
 def shipped() -> dict[str, Path]:
     """The prompts that come with corpuskit, by name."""
-    found = (path for folder in _FOLDERS if folder.is_dir() for path in sorted(folder.glob("*.md")))
-    return {path.stem: path for path in found if path.stem != "README"}
+    return {name: path for name, path in settings.shipped("prompts", "prompts", ".md").items() if name != "README"}
 
 
 def load(prompt: str | Path) -> Prompt:
@@ -353,7 +349,7 @@ def parse(content: str, where: str = "the prompt") -> Prompt:
     if opening.strip() != "---" or not line or not closing:
         raise PromptError(f"{where}: a prompt begins with a header in YAML between two lines of ---")
     try:
-        told = from_yaml(header)
+        told = settings.from_yaml(header)
     except yaml.YAMLError as error:
         raise PromptError(f"{where}: the header is no YAML: {error}") from None
     if not isinstance(told, dict):

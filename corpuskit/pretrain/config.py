@@ -6,10 +6,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from corpuskit.steps import StepOptions, from_yaml, no_such_option
+from corpuskit import settings
+from corpuskit.settings import no_such_option
+from corpuskit.steps import StepOptions
 
 #: What a manifest says wrote it.
 TOOL = "corpuskit pretrain"
@@ -151,13 +152,9 @@ class PretrainConfig(StepOptions):
     seed: int = Field(1, ge=0, lt=2**63, description="another seed, another run")
 
 
-#: Where the configurations are that come with corpuskit: in the package when installed, beside it in a checkout.
-_FOLDERS = (Path(__file__).parents[1] / "configurations", Path(__file__).parents[2] / "pipelines" / "pretrain")
-
-
 def shipped() -> dict[str, Path]:
     """The configurations that come with corpuskit, by name."""
-    return {path.stem: path for folder in _FOLDERS if folder.is_dir() for path in sorted(folder.glob("*.yaml"))}
+    return settings.shipped("configurations", "pipelines/pretrain")
 
 
 def load(path: str | Path, **changed: Any) -> PretrainConfig:
@@ -171,18 +168,11 @@ def load(path: str | Path, **changed: Any) -> PretrainConfig:
         PretrainError: it is missing, no YAML, or invalid; the message names each field.
     """
     path = shipped().get(str(path)) or Path(path)
-    try:
-        content = from_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PretrainError(
-            f"{path}: there is no such file; those that come along are {', '.join(shipped())}"
-        ) from None
-    except OSError as error:
-        raise PretrainError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PretrainError(f"{path}: not YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise PretrainError(f"{path}: expected fields such as `name:` and `start:`, found {type(content).__name__}")
+
+    def missing() -> str:
+        return f"there is no such file; those that come along are {', '.join(shipped())}"
+
+    content = settings.read(path, PretrainError, "`name:` and `start:`", missing)
     return validate(content | changed, str(path))
 
 
@@ -195,8 +185,7 @@ def validate(content: dict[str, Any], where: str = "the configuration") -> Pretr
     try:
         return PretrainConfig.model_validate(content)
     except ValidationError as error:
-        lines = dict.fromkeys(_explain(problem) for problem in error.errors())
-        raise PretrainError("\n".join([f"{where} cannot be used:", *(f"  - {line}" for line in lines)])) from None
+        raise PretrainError(settings.refusal(where, error, _explain)) from None
 
 
 def _explain(problem: Any) -> str:
@@ -212,9 +201,7 @@ def _explain(problem: Any) -> str:
             return f"{place}: {no_such_option(way[-1], model.model_fields)}"
         case "missing":
             return f"{place}: missing; add it ({model.model_fields[way[-1]].description or way[-1]})"
-    given = problem.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{place}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+    return f"{place}: {settings.said(problem)}"
 
 
 _PARTS: dict[str, type[BaseModel]] = {"sources": Source, "watched": Source}

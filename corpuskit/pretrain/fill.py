@@ -52,6 +52,8 @@ except ImportError as error:
         f"language models need PyTorch and Transformers ({error}): pip install 'corpuskit-fr[train]'"
     ) from None
 
+from corpuskit.pretrain.model import limit_of
+
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
@@ -145,10 +147,9 @@ def load(name: str | Path) -> LanguageModel:
         before, after = before or tuple(one for one in starts if one is not None)[:1], ()
         if not before:
             raise PretrainError(f"{name}: its tokenizer has no token that a text begins with")
+    limit = min(limit_of(model) or tokenizer.model_max_length, tokenizer.model_max_length)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return LanguageModel(
-        name, model.float().eval().to(device), tokenizer, masked, _limit(model, tokenizer), before, after
-    )
+    return LanguageModel(name, model.float().eval().to(device), tokenizer, masked, limit, before, after)
 
 
 def _is_masked(config: PretrainedConfig) -> bool:
@@ -169,15 +170,6 @@ def _frame(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tuple[i
         # Transformers makes an empty tokenizer where it finds no files.
         raise ValueError("its tokenizer cannot write the letter a; are its files there?")
     return tuple(ids[: special.index(0)]), tuple(ids[len(ids) - special[::-1].index(0) :])
-
-
-def _limit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    positions = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
-    for name, module in model.named_modules():
-        # RoBERTa and those after it count positions from the padding token on.
-        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            positions -= module.padding_idx + 1
-    return int(min(positions, tokenizer.model_max_length))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -127,9 +127,9 @@ def _fingerprint(config: PretrainConfig, start: Mapping[str, Any], data: Sequenc
         decisive["start"].pop("model")
     texts = [one.told["fingerprint"] for one in data[: len(config.data.sources)]]
     known = {name: start[name] for name in ("model_sha256", "tokenizer_sha256", "commit")}
-    return runs.fingerprint(
-        TOOL, decisive, known, texts, {name: _versions()[name] for name in (*_PACKAGES, "corpuskit-fr")}
-    )
+    versions = _versions()
+    decisive_versions = {name: versions[name] for name in (*_PACKAGES, "corpuskit-fr")}
+    return runs.fingerprint(TOOL, decisive, known, texts, decisive_versions)
 
 
 def _spare(output: Path, fingerprint: str, overwrite: bool) -> None:

@@ -115,7 +115,16 @@ def train(
     )  # fmt: skip
     trained = data[: len(config.data.sources)]
     stream = Stream(trained, [source.weight for source in config.data.sources], length, special, config.seed)
-    held_out = validation(data, config.validation_sequences, length, special)
+    vocabulary, mask = ordinary(tokenizer), tokenizer.mask_token_id
+    looked_at = validation(data, config.validation_sequences, length, special)
+    # The same sequences and masks at each look, and in every run.
+    held_out = {
+        causal: [
+            (one, masking.following(one) if causal else masking.mask(one, _VALIDATED, mask, vocabulary, 0, None))
+            for one in looked_at
+        ]
+        for causal in {_causal(config, 0.0), _causal(config, 1.0)}
+    }
     step, tokens, seconds, spent = 0, 0, 0.0, None
     found, wrong = checkpoint.newest(work / "checkpoints")
     if found is None and wrong:
@@ -135,11 +144,11 @@ def train(
     log = _Log(work / _LOG, step, tell if main else None)
     for problem in wrong:
         log("warning", step=step, message=problem)
-    ahead = Ahead(config, tokenizer, stream, per_step)
+    ahead = Ahead(config, mask, vocabulary, stream, per_step)
     position = found.state["stream"] if found is not None else None
 
     def look(causal: bool) -> None:
-        losses = validation_loss(accelerator, bare, held_out, tokenizer, config, causal)
+        losses = validation_loss(accelerator, bare, held_out[causal], config, causal)
         own = losses[: len(trained)]
         told = {"all": sum(own) / len(own)} | dict(zip([one.name for one in data], losses, strict=True))
         log("validation", step=step, tokens=tokens, loss=told, objective=_objective(causal))
@@ -297,10 +306,9 @@ class Step:
 class Ahead:
     """Makes the steps ahead of the devices: each process makes all of a step, so that all know what it weighs."""
 
-    def __init__(self, config: PretrainConfig, tokenizer: Any, stream: Stream, per_step: int) -> None:
-        self._config, self._stream, self._per_step = config, stream, per_step
-        self._mask = tokenizer.mask_token_id
-        self._vocabulary = ordinary(tokenizer)
+    def __init__(self, config: PretrainConfig, mask: int, vocabulary: Ints, stream: Stream, per_step: int) -> None:
+        self._config, self._mask, self._vocabulary = config, mask, vocabulary
+        self._stream, self._per_step = stream, per_step
 
     def step(self, step: int, tokens: int) -> Step:
         """The step with that number, when as many tokens have been seen."""
@@ -346,7 +354,7 @@ def _step(
     norm = accelerator.clip_grad_norm_(packed.parameters(), config.optimizer.clip)
     optimizer.step()
     optimizer.zero_grad()
-    return loss, norm.detach() if norm is not None else torch.zeros(())
+    return loss, norm.detach()
 
 
 def _parts(accelerator: Accelerator, config: PretrainConfig, batch: Batch, masked: Masked) -> Iterator[Any]:
@@ -365,22 +373,15 @@ def _parts(accelerator: Accelerator, config: PretrainConfig, batch: Batch, maske
 
 def validation_loss(
     accelerator: Accelerator,
-    packed: Any,
-    looked_at: Sequence[Batch],
-    tokenizer: Any,
+    packed: Packed,
+    held_out: Sequence[tuple[Batch, Masked]],
     config: PretrainConfig,
     causal: bool,
 ) -> list[float]:
-    """The mean loss on the held-out sequences of each data set: the same sequences and masks in every run."""
+    """The mean loss of what is to be guessed in each of some batches, here of the held-out texts of a data set."""
     found = []
     packed.eval()
-    vocabulary = ordinary(tokenizer) if not causal else np.zeros(0, np.int64)
-    for batch in looked_at:
-        masked = (
-            masking.following(batch)
-            if causal
-            else masking.mask(batch, _VALIDATED, tokenizer.mask_token_id, vocabulary, 0, None)
-        )
+    for batch, masked in held_out:
         total = torch.zeros((), device=accelerator.device, dtype=torch.float64)
         with torch.inference_mode(), accelerator.autocast():
             for part in _parts(accelerator, config, batch, masked):

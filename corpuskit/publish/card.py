@@ -10,7 +10,6 @@ import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -22,9 +21,8 @@ from corpuskit.energy import GRID
 from corpuskit.enrich.selection import Selection
 from corpuskit.publish import log
 from corpuskit.publish.licences import judge
+from corpuskit.settings import folders
 
-#: Where the template is: in the package when installed, beside it in a checkout.
-_FOLDERS = [Path(__file__).parents[1] / "data_cards", Path(__file__).parents[2] / "data_cards"]
 _CARD, _LICENCES = "dataset.md.j2", '# Licences of {{ title }}\n\n{% include "licences.md.j2" %}'
 #: A language is named in the metadata from this share of the words on.
 _LANGUAGE = 0.01
@@ -100,7 +98,10 @@ def pages(told: Mapping[str, Any], recipes: Mapping[str, str]) -> dict[str, str]
 def templates() -> Environment:
     """Where cards come from: whatever a template prints is escaped, unless it was made here."""
     environment = Environment(
-        loader=FileSystemLoader(_FOLDERS), undefined=StrictUndefined, finalize=escape, keep_trailing_newline=True
+        loader=FileSystemLoader(folders("data_cards", "data_cards")),
+        undefined=StrictUndefined,
+        finalize=escape,
+        keep_trailing_newline=True,
     )
     environment.filters |= {
         "n": lambda number: Made("–" if number is None else f"{number:,}"),

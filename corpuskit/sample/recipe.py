@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from corpuskit import settings
 from corpuskit.sample.weights import AnyFactor, Condition, Step, field_of
-from corpuskit.steps import StepOptions, from_yaml, no_such_option
+from corpuskit.settings import from_yaml, no_such_option
+from corpuskit.steps import StepOptions
 
 #: What fields of the article table and of the annotations are called by.
 ARTICLE, ANNOTATION = "article.", "annotation."
@@ -120,13 +122,9 @@ class Recipe(StepOptions):
         return list(dict.fromkeys([*self.weighing, *self.keep, *of_prefix]))
 
 
-#: Where the recipes are that come with corpuskit: in the package when installed, beside it in a checkout.
-_FOLDERS = (Path(__file__).parents[1] / "recipes", Path(__file__).parents[2] / "pipelines" / "recipes")
-
-
 def shipped() -> dict[str, Path]:
     """The recipes that come with corpuskit, by name."""
-    return {path.stem: path for folder in _FOLDERS if folder.is_dir() for path in sorted(folder.glob("*.yaml"))}
+    return settings.shipped("recipes", "pipelines/recipes")
 
 
 def load(recipe: str | Path, **changed: Any) -> Recipe:
@@ -164,8 +162,7 @@ def validate(content: dict[str, Any], where: str = "the recipe") -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        lines = [f"  - {_explain(problem)}" for problem in error.errors()]
-        raise RecipeError("\n".join([f"{where} cannot be used:", *lines])) from None
+        raise RecipeError(settings.refusal(where, error, _explain)) from None
 
 
 _FACTORS: dict[str, type[BaseModel]] = {
@@ -182,7 +179,6 @@ def _explain(problem: Any) -> str:
     if way[:1] == ["factors"] and len(way) > 2:
         way.pop(2)  # the type of a factor is no part of the way
     place = ".".join(map(str, way)) or "(top level)"
-    given = problem.get("input")
     match problem["type"]:
         case "extra_forbidden":
             return f"{place}: {no_such_option(str(way[-1]), model.model_fields)}"
@@ -191,5 +187,4 @@ def _explain(problem: Any) -> str:
             return f"{place}: missing; add it" + (f" ({described.description})" if described else "")
         case "union_tag_invalid" | "union_tag_not_found":
             return f"{place}: type must be one of {', '.join(_FACTORS)}"
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{place}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+    return f"{place}: {settings.said(problem)}"
