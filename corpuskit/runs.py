@@ -13,6 +13,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -97,6 +98,20 @@ def write_json(path: Path, content: Any) -> None:
 def machine() -> dict[str, str]:
     """Where the run took place, as far as it concerns a reader of the manifest."""
     return {"platform": platform.platform(), "processor": platform.machine(), "command": " ".join(sys.argv[:1])}
+
+
+def public(value: Any) -> Any:
+    """A value of JSON without the folders of the machine it comes from: of an absolute path only the name is left.
+
+    A text of several lines, such as a prompt, is no path.
+    """
+    if isinstance(value, dict):
+        return {name: public(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [public(one) for one in value]
+    if isinstance(value, str) and re.fullmatch(r"(/|~/|[A-Za-z]:\\|file://).*", value):
+        return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
+    return value
 
 
 class RunError(Exception):

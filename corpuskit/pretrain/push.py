@@ -10,7 +10,6 @@ import orjson
 from corpuskit import runs
 from corpuskit.pretrain import curves
 from corpuskit.pretrain.config import TOOL
-from corpuskit.publish.dataset import public
 from corpuskit.publish.push import Pushed, PushError, ready, send
 
 _LOG = "log.jsonl"
@@ -38,8 +37,10 @@ def push(output: str | Path, repository: str, private: bool = True) -> Pushed:
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     with TemporaryDirectory() as scratch:
         files[runs.MANIFEST] = Path(scratch) / runs.MANIFEST
-        runs.write_json(files[runs.MANIFEST], public(told))
+        runs.write_json(files[runs.MANIFEST], runs.public(told))
         if (output / _LOG).is_file():
             files[_LOG] = Path(scratch) / _LOG
-            files[_LOG].write_bytes(b"".join(orjson.dumps(public(line)) + b"\n" for line in curves.read(output / _LOG)))
+            files[_LOG].write_bytes(
+                b"".join(orjson.dumps(runs.public(line)) + b"\n" for line in curves.read(output / _LOG))
+            )
         return send(files, repository, "model", f"{TOOL} {told['fingerprint'][:12]}", token, private)

@@ -26,7 +26,6 @@ from corpuskit.pretrain import cost, curves, tokens
 from corpuskit.pretrain.card import card
 from corpuskit.pretrain.tokens import Tokens
 from corpuskit.pretrain.train import Line, Trained, devices, train
-from corpuskit.publish.dataset import public
 
 MODEL, LOG, CURVES, TOKENS = "model", "log.jsonl", "curves.png", "tokens"
 #: What changes where or how fast it is computed, how closely it is watched, when it stops, where things lie: not what a
@@ -252,7 +251,7 @@ def _write(
         "versions": _versions(),
         "machine": runs.machine(),
     }  # fmt: skip
-    known = public(known)
+    known = runs.public(known)
     (fresh / MODEL / "README.md").write_text(card(known, log), encoding="utf-8")
     if (fresh / CURVES).exists():
         shutil.copyfile(fresh / CURVES, fresh / MODEL / CURVES)

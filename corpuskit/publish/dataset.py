@@ -201,7 +201,7 @@ def _publish(
                 "versions": versions,
                 "executor": "local",
                 "workers": 1,
-                "machine": public(runs.machine()),
+                "machine": runs.public(runs.machine()),
             }
             told |= {"seconds": {"publish": round(time.perf_counter() - begun, 3)}, "energy": meter.read().told}
             _describe(fresh, told)
@@ -289,7 +289,7 @@ def _stages(
             raise PublishError(f"{agreement} holds no agreement: give the file that `corpuskit agree --json` wrote")
     if student is not None:
         found["student"] = _student(student, found["annotations"])
-    scrubbed: dict[str, Any] = public(found)
+    scrubbed: dict[str, Any] = runs.public(found)
     return scrubbed
 
 
@@ -317,20 +317,6 @@ def _json(path: Path) -> Any:
         return orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return None
-
-
-def public(value: Any) -> Any:
-    """A value of JSON without the folders of the machine it comes from: of an absolute path only the name is left.
-
-    A text of several lines, such as a prompt, is no path.
-    """
-    if isinstance(value, dict):
-        return {name: public(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [public(one) for one in value]
-    if isinstance(value, str) and re.fullmatch(r"(/|~/|[A-Za-z]:\\|file://).*", value):
-        return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
-    return value
 
 
 def _tables(
