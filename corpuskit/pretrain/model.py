@@ -123,8 +123,52 @@ def _shift(model: PreTrainedModel) -> int:
 
 
 def is_encoder(model: PreTrainedModel) -> bool:
-    """Whether it is a masked model, which attends to both sides unless told."""
+    """Whether it is a masked model, or the body of one: it attends to both sides unless told."""
+    if model.base_model is model:
+        known = model.config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+        return known and not getattr(model.config, "is_decoder", False)
     return type(model).__name__ in MODEL_FOR_MASKED_LM_MAPPING_NAMES.values()
+
+
+class Body(nn.Module):
+    """The layers below the head, over packed sequences.
+
+    Args:
+        model: of Transformers, with a head or without.
+        layers: those of the model where they are to be called in another way, such as compiled.
+
+    Raises:
+        PretrainError: it has layers of which it is not known how to keep packed documents apart.
+    """
+
+    def __init__(self, model: PreTrainedModel, layers: Callable[..., Any] | None = None) -> None:
+        super().__init__()
+        self._layers: Callable[..., Any] = model.base_model if layers is None else layers
+        self._shift, self._window = _shift(model), _window(model)
+        # A cache of keys and values is of no use here.
+        self._options = {} if is_encoder(model) else {"use_cache": False}
+
+    def forward(
+        self, ids: torch.Tensor, positions: torch.Tensor, document: torch.Tensor, causal: bool, **more: torch.Tensor
+    ) -> torch.Tensor:
+        """The states of the last layer, (sequences, places, width).
+
+        Args:
+            ids: (sequences, places).
+            positions: (sequences, places), from 0 in each document.
+            document: (sequences, places), -1 at padding.
+            causal: attention goes back only.
+            more: what else the model takes, such as ``token_type_ids``.
+        """
+        attention = attention_mask(document, causal)
+        if self._shift:
+            positions = torch.where(document >= 0, positions + self._shift, self._shift - 1)
+        mask: Any = attention
+        if self._window is not None:
+            mask = {"full_attention": attention, "sliding_attention": _within(attention, self._window)}
+        read = self._layers(input_ids=ids, attention_mask=mask, position_ids=positions, **more, **self._options)
+        states: torch.Tensor = read[0]
+        return states
 
 
 class Packed(nn.Module):
@@ -145,10 +189,7 @@ class Packed(nn.Module):
         if body is model:
             raise PretrainError(f"{type(model).__name__}: a model without a body of its own cannot be trained here")
         self._head = _head(model)
-        self._body: Callable[..., Any] = torch.compile(body) if compile else body
-        self._shift, self._window = _shift(model), _window(model)
-        # A cache of keys and values is of no use here.
-        self._options = {} if is_encoder(model) else {"use_cache": False}
+        self._body = Body(model, torch.compile(body) if compile else None)
 
     def forward(
         self,
@@ -176,13 +217,7 @@ class Packed(nn.Module):
         self, ids: torch.Tensor, positions: torch.Tensor, document: torch.Tensor, places: torch.Tensor, causal: bool
     ) -> torch.Tensor:
         """The logits at some places, shape (places, vocabulary)."""
-        attention = attention_mask(document, causal)
-        if self._shift:
-            positions = torch.where(document >= 0, positions + self._shift, self._shift - 1)
-        mask: Any = attention
-        if self._window is not None:
-            mask = {"full_attention": attention, "sliding_attention": _within(attention, self._window)}
-        states = self._body(input_ids=ids, attention_mask=mask, position_ids=positions, **self._options)[0]
+        states = self._body(ids, positions, document, causal)
         found: torch.Tensor = self._head(states.flatten(0, 1)[places])
         return found
 
