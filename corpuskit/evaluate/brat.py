@@ -52,7 +52,8 @@ def read(path: str | Path, folder: str = "", *, label_in_note: str = "", group: 
     for name, file in texts.items():
         entities = _entities(annotations[name], file, re.compile(label_in_note) if label_in_note else None, counted)
         found = re.search(group, name) if group else None
-        documents.append(Document(name, file.text, tuple(entities), found[0] if found else ""))
+        group_of = found[0] if found else ""
+        documents.append(Document(name, file.text, tuple(entities), group_of, where=annotations[name].where))
     return Split(tuple(documents), +counted)
 
 
@@ -72,7 +73,7 @@ def _entities(
             _check(spans, found["text"], found["id"], of, where)
             joined = _joined(sorted(spans), of.text)
             counted["entity joined over white space"] += len(joined) < len(spans)
-            entities[found["id"]] = number, Entity(joined, found["label"], found["id"])
+            entities[found["id"]] = number, Entity(joined, found["label"], found["id"], number)
         elif _OTHER.fullmatch(line):
             counted[KINDS[line[0]]] += 1
             if label_in_note and (note := _NOTE.fullmatch(line)):
@@ -85,7 +86,9 @@ def _entities(
         if not labels[id]:
             raise TaskError(f"{file.where}: line {number}: no note on {id} has a label like {label_in_note.pattern!r}")
     return [
-        Entity(entity.spans, label, id) for id, (_, entity) in entities.items() for label in dict.fromkeys(labels[id])
+        Entity(entity.spans, label, id, line)
+        for id, (line, entity) in entities.items()
+        for label in dict.fromkeys(labels[id])
     ]
 
 

@@ -94,7 +94,8 @@ def read(
                 id = f"{name}#{found.line}"
                 if id in documents:
                     raise TaskError(f"{file.where}: another file has its name: name the endings that are to be read")
-                documents[id] = Document(id, found.text, tokens.to_entities(found.tags, found.words))
+                entities = tokens.to_entities(found.tags, found.words)
+                documents[id] = Document(id, found.text, entities, where=f"{file.where}: line {found.line}")
     if not documents:
         raise TaskError(f"{path} holds no sentence: the split is empty")
     return Split(tuple(documents.values()), counted)

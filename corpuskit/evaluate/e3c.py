@@ -105,7 +105,7 @@ def _document(name: str, file: folders.TextFile, layers: Collection[str], counte
     entities.sort(key=lambda entity: (entity.start, -entity.end))
     about = next(root.iter(f"{_CUSTOM}METADATA"), None)
     group = (about.get("docDOI") or about.get("docName") or "") if about is not None else ""
-    return Document(name, text, tuple(entities), group)
+    return Document(name, text, tuple(entities), group, where=file.where)
 
 
 def _entity(element: Any, label: str, characters: dict[int, int], where: str) -> Entity:
@@ -115,7 +115,7 @@ def _entity(element: Any, label: str, characters: dict[int, int], where: str) ->
     if start is None or end is None or end <= start:
         problem = f"{label} {id} is at {given[0]} to {given[1]}, which is no piece of the text"
         raise TaskError(f"{where}: line {element.sourceline}: {problem}: mend its offsets")
-    return Entity(((start, end),), label, id)
+    return Entity(((start, end),), label, id, element.sourceline or 0)
 
 
 def _characters(text: str) -> dict[int, int]:

@@ -49,7 +49,7 @@ def test_entities_are_within_their_text() -> None:
     assert (broken.start, broken.end, broken.discontinuous) == (0, 6, True)
     split = Split((Document("1", "a b c d", (broken, entity("ANAT", (0, 1)))), Document("2", "")), Counter())
     assert split.labels == ["ANAT", "DISO"]
-    with pytest.raises(ValueError, match="ends behind the 5 characters of document 1"):
+    with pytest.raises(ValueError, match="6 is behind the 5 characters of document 1"):
         Document("1", "a b c", (broken,))
 
 
