@@ -155,6 +155,19 @@ def entity_scores(documents: Sequence[Document], predicted: Predicted) -> dict[s
     }
 
 
+def strict_score(documents: Sequence[Document], predicted: Predicted) -> Score:
+    """The ``strict`` one of :func:`entity_scores` alone.
+
+    Args:
+        documents: with all entities that shall be found.
+        predicted: what was found, by the document's identifier.
+
+    Raises:
+        TaskError: the predictions are not of these documents.
+    """
+    return _score([document.id for document in documents], _pairs(documents, predicted), _same)
+
+
 def word_scores(
     documents: Sequence[Document],
     predicted: Predicted,

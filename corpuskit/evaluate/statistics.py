@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -295,10 +296,19 @@ def _resampled(parts: Floats, resamples: int, seed: int) -> Floats:
 
 def _blocks(draw: Draw, units: int, resamples: int, seed: int) -> Iterator[Floats]:
     """Draws in blocks that fit into memory; what is drawn does not depend on their size."""
+    if resamples * units <= _CELLS:
+        yield _drawn(draw, resamples, units, seed)
+        return
     generator = np.random.default_rng(seed)
     rows = max(1, _CELLS // units)
     for begin in range(0, resamples, rows):
         yield draw(generator, min(rows, resamples - begin), units).astype(np.float64)
+
+
+@lru_cache(maxsize=4)
+def _drawn(draw: Draw, rows: int, units: int, seed: int) -> Floats:
+    """All draws at once: the same for every measure and system of a task."""
+    return draw(np.random.default_rng(seed), rows, units).astype(np.float64)
 
 
 def _with_replacement(generator: np.random.Generator, rows: int, units: int) -> npt.NDArray[np.int64]:
