@@ -3,7 +3,9 @@
 from corpuskit.cli import (
     agree,
     build,
+    compare,
     enrich,
+    evaluate,
     fill,
     pretrain,
     prompts,
@@ -17,6 +19,5 @@ from corpuskit.cli import (
 from corpuskit.cli.common import app
 
 __all__ = [
-    "agree", "app", "build", "enrich", "fill", "pretrain", "prompts", "publish", "report", "runs", "sample", "student",
-    "tokenizer",
+    "report", "runs", "sample", "student", "tokenizer",
 ]  # fmt: skip

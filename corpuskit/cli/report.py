@@ -1,4 +1,4 @@
-"""report: one page to look at a corpus before it is worked with, or at a pretraining run after it."""
+"""report: one page to look at a corpus before it is worked with, or at a pretraining run or an evaluation after it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from corpuskit.cli.common import app, fail
 @app.command()
 def report(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="What `corpuskit build`, `sample` or `pretrain` wrote, or Parquet.")
+        Path, typer.Argument(metavar="DIR", help="What `build`, `sample`, `pretrain` or `evaluate` wrote, or Parquet.")
     ],
     annotations: Annotated[
         list[Path] | None,
@@ -25,12 +25,14 @@ def report(
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
 ) -> None:
-    """Look at a corpus, or at a pretraining run: one HTML page, which works offline.
+    """Look at a corpus, a pretraining run or an evaluation: one HTML page, which works offline.
 
     corpuskit report corpus --annotations labels --output report.html
     """
     from corpuskit.enrich.annotations import AnnotationsError
+    from corpuskit.evaluate.records import TaskError
     from corpuskit.paragraphs.read import ParagraphsError
+    from corpuskit.report import evaluation
     from corpuskit.report.page import ReportError
     from corpuskit.report.run import report as run
     from corpuskit.report.training import is_training, training
@@ -42,8 +44,14 @@ def report(
             training(folder, output)
             Console().print(f"{folder}: its curves, data and cost are in {output}", markup=False, soft_wrap=True)
             return
+        if evaluation.is_evaluation(folder):
+            if annotations or against:
+                raise ReportError(f"{folder} is an evaluation: leave out --annotations and --against")
+            evaluation.of_folder(folder, output)
+            Console().print(f"{folder}: its figures and errors are in {output}", markup=False, soft_wrap=True)
+            return
         done = run(folder, output, annotations or [], against)
-    except (AnnotationsError, ParagraphsError, ReportError) as error:
+    except (AnnotationsError, ParagraphsError, ReportError, TaskError) as error:
         raise fail(str(error)) from None
     totals, browsed = done.figures.totals, done.browsed
     Console().print(

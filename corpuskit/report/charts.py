@@ -77,7 +77,49 @@ class Lines:
     type: Literal["lines"] = field(default="lines", init=False)
 
 
-Chart = Bars | Flow | Lines
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """A figure of each of several, with its interval, and the single ones that it is the mean of."""
+
+    title: str
+    value: str
+    #: Name, figure, lower and upper end (None without), single figures.
+    rows: list[tuple[str, float, float | None, float | None, list[float]]]
+    type: Literal["dots"] = field(default="dots", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """The place of each of several by several rules."""
+
+    title: str
+    rules: list[str]
+    #: Of each by name, rule by rule.
+    ranks: dict[str, list[int]]
+    type: Literal["ranks"] = field(default="ranks", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Points with names, over an axis of powers of ten."""
+
+    title: str
+    axis: str
+    value: str
+    #: Name, place, figure, lower and upper end (None without).
+    points: list[tuple[str, float, float, float | None, float | None]]
+    type: Literal["scatter"] = field(default="scatter", init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """What is taken for what, in the run that is chosen on the page."""
+
+    title: str
+    type: Literal["confusion"] = field(default="confusion", init=False)
+
+
+Chart = Bars | Flow | Lines | Dots | Ranks | Scatter | Confusion
 
 
 def sources(figures: Figures) -> list[str]:
