@@ -153,15 +153,17 @@ def _shown(log: str) -> Iterator[Tell]:
                         bar, description=f"{line['task']}, seed {line['seed']}", total=None, completed=0, told=""
                     )
                 case "step":
-                    told = f"step {line['step']:,} of {line['steps']:,}, loss {line['loss']:.3f}"
+                    told = f"{line['step']:,} of {line['steps']:,}, {_how(line)}"
                     progress.update(bar, total=line["steps"], completed=line["step"], told=told)
                 case "look":
                     progress.update(bar, told=f"step {line['step']:,}: {line['value']:.3f} on dev")
-                case "answered":
-                    told = f"{line['answered']:,} of {line['documents']:,} documents answered"
-                    progress.update(bar, total=line["documents"], completed=line["answered"], told=told)
 
         yield draw
+
+
+def _how(line: dict[str, Any]) -> str:
+    """How it goes with a step of fine-tuning, or with questions."""
+    return f"loss {line['loss']:.3f}" if "loss" in line else f"{line['problems']:,} without a whole answer"
 
 
 def _conclude(done: Evaluated) -> None:

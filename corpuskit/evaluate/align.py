@@ -3,15 +3,17 @@
 A model that writes quotes and labels does not say where they stand. A quote is looked for as it is written, then with
 case, accents, white space and typography aside, between word borders; inside words only where it is nowhere between
 them. The n-th mention of the same words with the same label goes to the n-th place where they stand. What is nowhere in
-the text, or is mentioned more often than it stands there, is counted and left out: nothing is guessed.
+the text, or is mentioned more often than it stands there, is counted and left out: nothing is guessed. Where only the
+longest of entities within each other are asked for, places inside a longer quote are no places for a shorter one as
+long as there are others: who quotes the longest alone does not count what is inside.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from corpuskit.evaluate import nesting
@@ -52,30 +54,37 @@ class Quoted:
         self._folded = "".join(letter for letter, _ in folded)
         self._place = [place for _, place in folded]
 
-    def align(self, mentions: Iterable[Mention]) -> tuple[tuple[Entity, ...], Counter[str]]:
+    def align(self, mentions: Iterable[Mention], *, flat: bool = False) -> tuple[tuple[Entity, ...], Counter[str]]:
         """The entities that mentions stand for.
 
         Their order plays no part: the number of equal ones says how many places are taken, from the first on.
 
         Args:
             mentions: what a model says; an entity within another is a mention of its own.
+            flat: only the longest are asked for: what stands within a longer one is taken last.
 
         Returns:
             The entities in the order of the text, each once, and how many mentions came to none, by reason.
         """
         found: set[tuple[Span, str]] = set()
-        known: set[str] = set()
-        rest, lost = Counter[Mention](), Counter[str]()
-        for (quote, label), times in Counter((quote.strip(), label) for quote, label in mentions).items():
-            places = self._as_written(quote)[:times]
-            found.update((span, label) for span in places)
-            rest[fold(quote), label] += times - len(places)
-            known |= {fold(quote)} if places else set()
-        for (quote, label), times in (+rest).items():
-            places = self._alike(quote)
-            free = [span for span in places if (span, label) not in found][:times]
-            found.update((span, label) for span in free)
-            lost[TOO_OFTEN if places or quote in known else NOWHERE] += times - len(free)
+        lost: Counter[str] = Counter()
+        alike: dict[str, Counter[Mention]] = defaultdict(Counter)
+        for quote, label in mentions:
+            alike[fold(quote)][quote.strip(), label] += 1
+        for folded, said in sorted(alike.items(), key=lambda one: (-len(one[0]), one[0])):  # the longest first
+            rest: Counter[str] = Counter()
+            for (quote, label), times in sorted(said.items()):
+                places = self._as_written(quote)
+                places = (_outside_first(places, found) if flat else places)[:times]
+                found.update((span, label) for span in places)
+                rest[label] += times - len(places)
+            known = rest.total() < said.total()
+            for label, times in (+rest).items():
+                places = self._alike(folded)
+                free = [span for span in places if (span, label) not in found]
+                free = (_outside_first(free, found) if flat else free)[:times]
+                found.update((span, label) for span in free)
+                lost[TOO_OFTEN if places or known else NOWHERE] += times - len(free)
         return tuple(Entity((span,), label) for span, label in sorted(found)), +lost
 
     def _as_written(self, quote: str) -> list[Span]:
@@ -106,6 +115,11 @@ class Quoted:
 
     def _between_words(self, places: Iterable[Span]) -> list[Span]:
         return [span for span in places if self._within_words.isdisjoint(span)]
+
+
+def _outside_first(places: list[Span], found: Collection[tuple[Span, str]]) -> list[Span]:
+    """Places in their order, but last those within a longer one that is found."""
+    return sorted(places, key=lambda one: any(s <= one[0] and one[1] <= e and one != (s, e) for (s, e), _ in found))
 
 
 def _places(text: str, quote: str) -> list[int]:

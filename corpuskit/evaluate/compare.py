@@ -17,6 +17,7 @@ import numpy as np
 
 from corpuskit import runs
 from corpuskit.evaluate import nesting, results, scoring, statistics
+from corpuskit.evaluate import protocol as protocols
 from corpuskit.evaluate.protocol import Protocol
 from corpuskit.evaluate.records import Document, Span, TaskError
 from corpuskit.evaluate.results import Result
@@ -27,7 +28,8 @@ from corpuskit.evaluate.tasks import Task
 from corpuskit.evaluate.tokens import words
 
 #: What of a protocol decides how answers are counted; the rest is how a model is fine-tuned.
-_COUNTING = ("name", "policy", "headline", "count", "prefixes")
+_RULE = ("policy", "count", "prefixes")
+_COUNTING = ("name", "headline", *_RULE)
 #: What moves no figure, or only how sure one is.
 _ASIDE = (*_COUNTING, "description", "seeds", "resamples", "confidence")
 #: What is counted beside what is lost.
@@ -109,7 +111,7 @@ class Standing:
         figures: by measure.
         classes: precision, recall and F1 of each class, mean over seeds; none where there are choices.
         cost: what it takes.
-        lost: entities that it could not learn or say, by reason, mean over seeds.
+        lost: entities that it could not learn or say, and what it said that comes to none, by reason, mean over seeds.
         problems: why answers are not whole, over all seeds.
     """
 
@@ -272,7 +274,7 @@ def _key(result: Result) -> tuple[Any, ...]:
     task, protocol = result.task, result.protocol
     told = (task.name, task.kind, task.several, tuple(sorted(task.layers.items())))
     rule = (scoring.policy_of(task, protocol), scoring.headline(task, protocol))
-    return told + rule + tuple(getattr(protocol, name) for name in _COUNTING)
+    return told + rule + (protocol.name, protocol.count, protocol.prefixes)
 
 
 def _shared(some: Sequence[tuple[str, Result]]) -> tuple[tuple[Document, ...], int]:
@@ -479,7 +481,10 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def _lost(result: Result) -> dict[str, float]:
-    """What a system could not learn or say, by reason, with the part of the data where the system tells it by part."""
+    """What a system could not learn or say, by reason, with the part of the data where the system tells it by part.
+
+    What it said that comes to no entity is dropped: scorers see neither a hit nor an error there, so readers must.
+    """
     total: Counter[str] = Counter()
     for one in result.runs:
         for reason, count in (one.get("lost") or {}).items():
@@ -488,6 +493,8 @@ def _lost(result: Result) -> dict[str, float]:
             elif reason != "dev":
                 total.update({f"{reason}: {why}": times for why, times in count.items() if why not in _NOT_LOST})
         total.update({f"{part}: texts cut": times for part, times in (one.get("truncated") or {}).items()})
+        total.update({f"dropped: {why}": times for why, times in (one.get("dropped") or {}).items()})
+        total["dropped: I- that goes on with nothing"] += one.get("strays") or 0
     return {reason: count / len(result.runs) for reason, count in total.most_common() if count}
 
 
@@ -509,6 +516,11 @@ def _said(some: _Scored, chosen: str | None, wanted: str | None) -> list[str]:
         notes.append(f"Compared on the {documents:,} of {some.asked:,} documents that all systems were asked ({told}).")
     if some.units == 1:
         notes.append(f"There is a single {some.unit} to draw from: no interval, and p-values of 1.")
+    elif some.unit == "document" and (groups := len({one.group or one.id for one in first.documents})) < documents:
+        notes.append(
+            f"The documents belong to {_groups(groups)}, too few to be drawn: documents are drawn as if they had "
+            "nothing to do with each other, so intervals are too narrow, p-values too small."
+        )
     elif some.units < scoring.FEW:
         notes.append(f"{some.units} {some.unit}s are few to draw from: intervals are too narrow, p-values too small.")
     if chosen is None:
@@ -519,8 +531,28 @@ def _said(some: _Scored, chosen: str | None, wanted: str | None) -> list[str]:
     if len(set(seeds.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in seeds.items())
         notes.append(f"Not all systems have as many seeds ({told}): in differences the runs of the fewer are repeated.")
+    notes += _departing(some.systems)
     notes += _tuned(some.systems)
     return notes
+
+
+def _groups(count: int) -> str:
+    return f"{count} groups" if count > 1 else "one group"
+
+
+def _departing(systems: Sequence[tuple[str, Result]]) -> list[str]:
+    """What all encoders have in common that is not what the protocol of that name says."""
+    given = [result.protocol for _, result in systems if result.system.get("kind") == "encoder"]
+    if not given or given[0].name not in protocols.shipped():
+        return []
+    said = protocols.load(given[0].name)
+    other = [
+        f"{field} {getattr(given[0], field)}, not {getattr(said, field)}"
+        for field in Protocol.model_fields
+        if (field in _RULE or field not in _ASIDE)
+        and {getattr(one, field) for one in given} == {getattr(given[0], field)} != {getattr(said, field)}
+    ]
+    return [f"Not as the protocol {said.name} says: {'; '.join(other)}."] if other else []
 
 
 def _tuned(systems: Sequence[tuple[str, Result]]) -> list[str]:

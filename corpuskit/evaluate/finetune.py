@@ -20,16 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xxhash
 
+from corpuskit import runs
 from corpuskit.energy import Meter, Processors, counting
 from corpuskit.evaluate import scorers
 from corpuskit.evaluate.batches import Array, Batch, Example, batch, portions
 from corpuskit.evaluate.heads import Head, Tokens, head_of
 from corpuskit.evaluate.protocol import Protocol
 from corpuskit.evaluate.records import Answer, Document, Outcome, Span, TaskError
-from corpuskit.evaluate.scoring import gold, headline, scored
+from corpuskit.evaluate.scoring import gold, scored, selected_by
 from corpuskit.evaluate.tasks import Data, Task
+from corpuskit.evaluate.weights import weights_hash
 from corpuskit.pretrain.config import PretrainError
 
 try:
@@ -147,18 +148,19 @@ class Encoder:
         self._limit = int(min(limits))
         self._pad = int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0)
         self._packed = packs(model, self._pad)
-        hashed = xxhash.xxh3_64()
-        for path in weights:
-            hashed.update(path.read_bytes())
         self.told: dict[str, Any] = {
             "name": name,
             "kind": "encoder",
             "parameters": sum(weight.numel() for weight in model.parameters()),
             "bytes": sum(path.stat().st_size for path in weights) or None,
-            "weights": hashed.hexdigest() if weights else "",
+            "weights": weights_hash(weights),
+            "tokenizer": runs.fingerprint(tokenizer.backend_tokenizer.to_str()),
+            "config": runs.fingerprint(model.config.to_json_string()),
             "architecture": model.config.model_type,
             "limit": self._limit if self._limit < 1 << 30 else None,
             "packed": self._packed,
+            "device": self._device.type,
+            "precision": "bf16" if self._half else "float32",
         }
 
     def by_chance(self, task: Task) -> bool:
@@ -212,10 +214,11 @@ class Encoder:
         test = head.read(data.test.documents, "test")
         model = Tagger(copy.deepcopy(self._model), head.outputs, self._packed, self._typed).to(self._device)
         right = gold(task, protocol, data.dev.documents)
+        counted = self.tokens(data.dev.documents) if protocol.count == "tokens" else None
 
         def look() -> float:
             answers = head.answers(data.dev.documents, dev, self._say(model, head, dev))
-            return _headline(task, protocol, data.dev.documents, right, answers)
+            return _headline(task, protocol, data.dev.documents, right, answers, counted)
 
         training = Training(model, head, train, protocol, seed, self._pad, self._packed, self._autocast)
         looks: list[dict[str, Any]] = []
@@ -303,14 +306,19 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _headline(
-    task: Task, protocol: Protocol, documents: Sequence[Document], gold: Sequence[Document], answers: dict[str, Answer]
+    task: Task,
+    protocol: Protocol,
+    documents: Sequence[Document],
+    gold: Sequence[Document],
+    answers: dict[str, Answer],
+    tokens: Sequence[Sequence[Span]] | None = None,
 ) -> float:
     """What checkpoints are chosen by, without the measures that are not asked for."""
-    name = headline(task, protocol)
+    name = selected_by(task, protocol)
     if name in ("strict", "exact_span", "overlap", "overlap_span"):
         said = {document: answer.entities for document, answer in answers.items()}
         return scorers.entity_scores(gold, said)[name].measure().value
-    return scored(task, protocol, documents, answers).measures[name].value
+    return scored(task, protocol, documents, answers, tokens).measures[name].value
 
 
 class Tagger(torch.nn.Module):

@@ -215,7 +215,7 @@ class Spans:
         labels: dict[str, set[str]] = defaultdict(set)
         if self._policy == "nested":
             for label in data.labels:
-                labels[self._groups.get(label, label)].add(label)
+                labels[nesting.layer_of(label, self._groups)].add(label)
         elif self._policy == "outermost":
             labels[""].update(data.labels)
         else:  # labels that are glued are those of train

@@ -298,8 +298,11 @@ def _costs(ranking: Ranking, called: str) -> Table:
     costs = [one.cost for one in ranking.systems]
     if any(one.latency is not None and not one.one_by_one for one in costs):
         caption.append("≈: documents are not answered one by one; the time of all by their number.")
-    if any(one.one_by_one for one in costs):
-        caption.append("Without ≈: from question to answer, document by document.")
+    if asked := [one for one in ranking.systems if one.cost.one_by_one]:
+        at_once = [f"{one.name}: {one.result.system['concurrency']}" for one in asked
+                   if one.result.system.get("concurrency")]  # fmt: skip
+        busy = f" (questions under way at a time: {', '.join(at_once)})" if at_once else ""
+        caption.append(f"Without ≈: from question to answer, document by document{busy}.")
     metered: dict[str, list[str]] = defaultdict(list)
     for one in ranking.systems:
         if one.cost.metered:
@@ -323,8 +326,9 @@ def _losses(ranking: Ranking, called: str) -> Table:
             Cell(f"{one.problems.total():,} of {answers:,}" + (f": {why}" if why else "")),
         ))  # fmt: skip
     caption = (
-        "Entities that a system could not learn or say, and texts that it read in part, mean over seeds; answers that "
-        "are not whole, of all seeds. Scores count them as they are.",
+        "Entities that a system could not learn or say, texts that it read in part, and what it said that comes to no "
+        "entity (dropped: no scorer takes it for an error), mean over seeds; answers that are not whole, of all seeds. "
+        "Scores count them as they are.",
     )
     heads = ("system", "lost", "answers not whole")
     return Table(_slug(f"{called} losses"), f"{called}: lost", caption, heads, tuple(rows))

@@ -43,6 +43,8 @@ except ImportError as error:
 SCHEME = "llm:"
 #: Reason why a gold entity cannot be said.
 PARTED = "no piece that is asked about holds it"
+#: Another: a quote has a longest length, as a server that is held to a schema needs one.
+TOO_LONG = f"longer than {questions.QUOTE} characters"
 #: What the client promises of answers, which is true of enriching: here they are kept run by run.
 _KEPT = re.compile(r"What was answered is kept; run [^.]*\.")
 #: Questions that are asked first, alone: a form that no server takes shows there, and what all share is read once.
@@ -62,7 +64,8 @@ class _Said:
     written: str = ""
     problem: Problem = ""
     detail: str = ""
-    seconds: float = 0.0
+    #: None where no answer came.
+    seconds: float | None = None
     #: As in ``_TOKENS``.
     tokens: tuple[int, int, int] = (0, 0, 0)
 
@@ -299,35 +302,40 @@ class _Reading:
                 self.problems[problem] += 1
                 problems.append(f"{problem}: {detail}")
         policy = policy_of(self.asked.task, self.protocol)
+        seconds = [one.seconds for _, one in said if one.seconds is not None]
         return Answer(
             reduced(document, entities, policy, self.asked.task.layers) if entities else (),
             labels,
-            round(sum(one.seconds for _, one in said), 4),
+            # What was not answered took no time that could be compared.
+            round(sum(seconds), 4) if seconds and len(seconds) == len(said) else None,
             "; ".join(dict.fromkeys(problems)),
         )
 
     def _entities(self, question: Question, written: str) -> Iterator[Entity]:
         start, end = question.piece
         mentions = self.asked.mentions(written, self.dropped)
-        found, lost = Quoted(question.document.text[start:end]).align(mentions)
+        flat = policy_of(self.asked.task, self.protocol) == "outermost"
+        found, lost = Quoted(question.document.text[start:end]).align(mentions, flat=flat)
         self.dropped.update(lost)
         for entity in found:
             yield replace(entity, spans=tuple((left + start, right + start) for left, right in entity.spans))
 
 
 def _parted(task: Task, protocol: Protocol, documents: Sequence[Document], each: Sequence[Question]) -> Counter[str]:
-    """Gold entities that no piece holds."""
+    """Gold entities that cannot be said, by reason."""
     if task.kind != "spans":
         return Counter()
     asked: dict[str, list[Span]] = {document.id: [] for document in documents}
     for question in each:
         asked[question.document.id].append(question.piece)
-    held = (
-        any(start <= entity.start and entity.end <= end for start, end in asked[document.id])
-        for document in gold(task, protocol, documents)
-        for entity in document.entities
-    )
-    return Counter({PARTED: sum(not one for one in held)})
+    lost: Counter[str] = Counter()
+    for document in gold(task, protocol, documents):
+        for entity in document.entities:
+            if not any(start <= entity.start and entity.end <= end for start, end in asked[document.id]):
+                lost[PARTED] += 1
+            elif entity.end - entity.start > questions.QUOTE:
+                lost[TOO_LONG] += 1
+    return lost
 
 
 def open_llm(

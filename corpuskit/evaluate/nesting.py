@@ -38,6 +38,8 @@ CROSSING = "crossing"
 GLUED = "glued"
 #: What stands between labels that are glued.
 GLUE = "_"
+#: What stands for all labels whose layer is not said.
+OTHERS = "*"
 
 
 def layers(document: Document, policy: Policy, groups: Mapping[str, str] | None = None) -> tuple[Layers, Counter[str]]:
@@ -46,7 +48,7 @@ def layers(document: Document, policy: Policy, groups: Mapping[str, str] | None 
     Args:
         document: the text and its entities.
         policy: which.
-        groups: for ``nested``: the layer of each label; each has its own where nothing is said.
+        groups: for ``nested``: the layer of each label, see :func:`layer_of`.
 
     Returns:
         The entities kept in each layer, in order, and how many of the annotated are not kept as they are, by reason.
@@ -160,11 +162,17 @@ def _glued(numbers: set[int], spans: list[tuple[Span, str]]) -> str:
     return GLUE.join(sorted({spans[number][1] for number in numbers}))
 
 
+def layer_of(label: str, groups: Mapping[str, str] | None = None) -> str:
+    """The layer of a label: as groups say, otherwise that of ``*``, otherwise one of its own."""
+    groups = groups or {}
+    return groups.get(label, groups.get(OTHERS, label))
+
+
 def nested(entities: Iterable[Entity], groups: Mapping[str, str] | None = None) -> tuple[Layers, Counter[str]]:
     """The longest entities that do not overlap in each layer: within another label or group nothing is lost."""
     of_layer: dict[str, list[Entity]] = defaultdict(list)
     for entity in entities:
-        of_layer[(groups or {}).get(entity.label, entity.label)].append(entity)
+        of_layer[layer_of(entity.label, groups)].append(entity)
     kept: Layers = {}
     lost: Counter[str] = Counter()
     for layer, some in sorted(of_layer.items()):

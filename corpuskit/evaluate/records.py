@@ -95,7 +95,8 @@ class Answer:
 
     entities: tuple[Entity, ...] = ()
     labels: tuple[str, ...] = ()
-    #: From the question to the answer, on the clock; None where documents are not answered one by one.
+    #: From the question to the answer, on the clock, of several about one document their sum; None where documents are
+    #: not answered one by one, or there was no answer.
     seconds: float | None = None
     #: Why there is no whole answer, such as JSON that breaks off; "" where there is.
     problem: str = ""

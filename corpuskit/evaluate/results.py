@@ -7,6 +7,7 @@ the figures, and ``manifest.json``, written last, what was run and what it took.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -215,4 +216,4 @@ def _entities(told: Sequence[Mapping[str, Any]]) -> tuple[Entity, ...]:
 
 def figure(value: float | None) -> str:
     """A share as people write it: in per cent, to two digits."""
-    return "" if value is None else f"{100 * value:.2f}"
+    return "" if value is None or math.isnan(value) else f"{100 * value:.2f}"

@@ -23,7 +23,7 @@ from corpuskit.evaluate.protocol import Protocol as Rules
 from corpuskit.evaluate.records import Answer, Document, Outcome, Span, Split, TaskError
 from corpuskit.evaluate.results import TOOL
 from corpuskit.evaluate.scorers import Score
-from corpuskit.evaluate.scoring import Scored, headline, scored, units
+from corpuskit.evaluate.scoring import Scored, check, headline, scored, units
 from corpuskit.evaluate.tasks import Data, Task
 
 Line = dict[str, Any]
@@ -93,7 +93,10 @@ def evaluate(
     output, started = Path(output).absolute(), runs.now()
     if twice := next((task.name for task in wanted if sum(one.name == task.name for one in wanted) > 1), None):
         raise TaskError(f"the task {twice} is given twice")
+    for task in wanted:
+        check(task, protocol)
     read = {task.name: _limited(tasks.read(task, data), limit) for task in wanted}
+    wanted = [_labelled(task, read[task.name]) for task in wanted]
     counted = {name: system.tokens(one.test.documents) for name, one in read.items()} if _tokens(protocol) else {}
     chosen = list(seeds) or list(range(1, protocol.seeds + 1))
     told: dict[str, Any] = {
@@ -144,6 +147,12 @@ def evaluate(
         place, why = error.filename or output, error.strerror or str(error)
         raise TaskError(f"{place}: {why}. What is done is kept: the same command goes on from there") from None
     return Evaluated(output, manifest, worked=True)
+
+
+def _labelled(task: Task, data: Data) -> Task:
+    """The task with the labels of train where it lists none, so that all systems are scored over the same ones."""
+    known = task.labels or task.kind != "labels"
+    return task if known else task.model_copy(update={"labels": dict.fromkeys(data.labels, "")})
 
 
 def _tokens(protocol: Rules) -> bool:

@@ -18,6 +18,12 @@ from corpuskit.evaluate.scorers import Average, Score
 from corpuskit.evaluate.statistics import Measure
 from corpuskit.evaluate.tasks import Task
 
+#: The measures of spans.
+SPANS = (
+    "strict", "strict_macro", "exact_span", "overlap", "overlap_span", "token_with_o", "token_with_o_weighted",
+    "token_with_o_macro", "token", "token_weighted", "token_macro", "strict_all",
+)  # fmt: skip
+_AVERAGES = tuple(f"{average}_f1" for average in get_args(Average))
 #: Groups of documents below this number are not drawn whole: too few to draw from.
 FEW = 20
 
@@ -41,8 +47,36 @@ def policy_of(task: Task, protocol: Protocol) -> Policy:
 
 
 def headline(task: Task, protocol: Protocol) -> str:
-    """The measure that models are ranked by: as the task says, otherwise the protocol, otherwise what is usual."""
-    return (task.kind == "spans" and not task.measure and protocol.headline) or task.headline
+    """The measure that models are ranked by: of spans as the protocol says, otherwise the task."""
+    return (task.kind == "spans" and protocol.headline) or task.headline
+
+
+def selected_by(task: Task, protocol: Protocol) -> str:
+    """The measure that is best on dev: of spans as the protocol says, otherwise the headline."""
+    return (task.kind == "spans" and protocol.select_by) or headline(task, protocol)
+
+
+def measures_of(task: Task) -> tuple[str, ...]:
+    """The measures of a task, by name."""
+    if task.kind == "spans":
+        return SPANS
+    if task.kind == "labels":
+        return (*_AVERAGES, *(("exact_match", "hamming") if task.several else ("accuracy",)))
+    return (*(() if task.several else ("accuracy",)), "exact_match", "hamming")
+
+
+def check(task: Task, protocol: Protocol) -> None:
+    """Make sure that what a task and a protocol rank and select by is there.
+
+    Raises:
+        TaskError: it is not.
+    """
+    known = measures_of(task)
+    for what, name in (("measure", headline(task, protocol)), ("select_by", selected_by(task, protocol))):
+        if name not in known:
+            raise TaskError(
+                f"task {task.name}, protocol {protocol.name}: there is no {what} {name!r}; there are {', '.join(known)}"
+            )
 
 
 def gold(task: Task, protocol: Protocol, documents: Sequence[Document]) -> tuple[Document, ...]:
@@ -91,7 +125,7 @@ def scored(
         named = {} if task.several else {"accuracy": told.measures["exact_match"]}
         return Scored(named | told.measures, None)
     if task.several:
-        told = scorers.multi_label(names, right, said)
+        told = scorers.multi_label(names, right, said, tuple(task.labels))
     else:
         told = scorers.single_label(names, [one[0] for one in right], [one[0] if one else None for one in said])
     averages = {f"{average}_f1": told.labels.measure(average) for average in get_args(Average)}

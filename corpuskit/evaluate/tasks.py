@@ -53,7 +53,7 @@ class Task(StepOptions):
     parts: dict[Part, str | Cut] = Field(description="where train, dev and test are, or what they are cut from")
     labels: dict[str, str] = Field(default={}, description="each label and what it means; those of train unless given")
     several: bool = Field(False, description="a text may have several labels, a question several right answers")
-    layers: dict[str, str] = Field(default={}, description="spans: what each label may lie inside of, by name of layer")
+    layers: dict[str, str] = Field(default={}, description="spans: the layer of tags of each label; `*`: all others")
     policy: Policy | None = Field(None, description="spans: what is done with nested ones, whatever the protocol says")
     measure: str = Field("", description="the headline; strict, micro_f1, accuracy or exact_match unless given")
 

@@ -66,6 +66,22 @@ def test_nested_entities_are_each_found() -> None:
     ]
 
 
+def test_where_only_the_longest_are_asked_for_what_is_inside_is_taken_last() -> None:
+    text = "Cancer du sein. Le sein, le Sein."
+    mentions = [("sein", "ANAT"), ("cancer du sein", "DISO")]
+
+    def flat(*more: tuple[str, str]) -> list[tuple[int, str]]:
+        entities, lost = Quoted(text).align([*mentions, *more], flat=True)
+        assert not lost
+        return [(one.start, one.label) for one in entities]
+
+    assert flat() == [(0, "DISO"), (19, "ANAT")]
+    assert flat(("Sein", "ANAT")) == [(0, "DISO"), (19, "ANAT"), (28, "ANAT")]
+    # Who counts what is inside as well finds it too.
+    assert flat(*[("sein", "ANAT")] * 2) == [(0, "DISO"), (10, "ANAT"), (19, "ANAT"), (28, "ANAT")]
+    assert found(text, *mentions) == [("Cancer du sein", 0, "DISO"), ("sein", 10, "ANAT")]
+
+
 def test_a_character_that_is_several_when_folded_is_whole() -> None:
     # "oe" alone would begin in the middle of nothing, but "e" would end within the ligature.
     assert found("cœur", ("coe", "A")) == [("cœ", 0, "A")]
@@ -94,18 +110,18 @@ def test_an_entity_that_is_quoted_as_often_as_it_is_there_is_found(text: str, da
     assert NOWHERE not in lost
 
 
-@given(TEXTS, st.lists(st.tuples(SMALL, st.sampled_from("AB")), max_size=8), st.data())
+@given(TEXTS, st.lists(st.tuples(SMALL, st.sampled_from("AB")), max_size=8), st.booleans(), st.data())
 def test_what_is_found_is_in_the_text_and_like_the_quotes_whatever_their_order(
-    text: str, mentions: list[tuple[str, str]], data: st.DataObject
+    text: str, mentions: list[tuple[str, str]], flat: bool, data: st.DataObject
 ) -> None:
-    entities, lost = Quoted(text).align(mentions)
+    entities, lost = Quoted(text).align(mentions, flat=flat)
     assert len(entities) + lost.total() == len(mentions)
     quotes = {(fold(quote), label) for quote, label in mentions}
     for one in entities:
         assert 0 <= one.start < one.end <= len(text)
         assert (fold(text[one.start : one.end]), one.label) in quotes
     assert len({(one.spans, one.label) for one in entities}) == len(entities)
-    assert Quoted(text).align(data.draw(st.permutations(mentions))) == (entities, lost)
+    assert Quoted(text).align(data.draw(st.permutations(mentions)), flat=flat) == (entities, lost)
 
 
 def test_what_is_found_is_reduced_as_gold_is() -> None:

@@ -15,6 +15,7 @@ from result_folders import PROTOCOL, spans, write
 from typer.testing import CliRunner
 
 from corpuskit.cli import app
+from corpuskit.evaluate import protocol as protocols
 from corpuskit.evaluate.compare import Comparison, compare, find, holm, ranks, title
 from corpuskit.evaluate.records import Answer, Document, Entity, TaskError
 
@@ -132,7 +133,7 @@ def test_tasks_that_not_all_did_are_left_out_of_the_whole(tmp_path: Path) -> Non
     ]  # fmt: skip
     alone = comparison.rankings[1]
     assert alone.baseline is None
-    assert alone.notes[-1] == "The baseline dictionary was not run on this: there are no differences."
+    assert "The baseline dictionary was not run on this: there are no differences." in alone.notes
 
 
 def test_systems_are_compared_on_the_documents_that_all_were_asked(two: Path, tmp_path: Path) -> None:
@@ -197,6 +198,18 @@ def test_encoders_that_were_fine_tuned_otherwise_are_compared_and_it_is_said(tmp
     assert ranking.notes[-1] == "The encoders were fine-tuned with other settings: steps (short 20, long 2000)."
 
 
+def test_a_protocol_that_was_not_kept_to_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "x", "encoder", (TASK, DOCUMENTS, {1: ALL}))
+    (ranking,) = found(tmp_path).rankings
+    assert ranking.notes[-1] == "Not as the protocol camembert-bio says: steps 20, not 2000."
+    whole = protocols.load("camembert-bio", resamples=200, seeds=1)
+    write(tmp_path / "y", "encoder", (TASK, DOCUMENTS, {1: ALL}), protocol=whole)
+    # Its headline is said here, and is what is usual there: one rule.
+    write(tmp_path / "z", "dictionary", (TASK, DOCUMENTS, {1: ALL}), kind="dictionary")
+    (kept,) = found(tmp_path / "y", tmp_path / "z").rankings
+    assert not any("protocol" in note for note in kept.notes)
+
+
 def test_a_single_document_has_no_interval(tmp_path: Path) -> None:
     for name, answer in (("x", ALL), ("y", COUGH)):
         write(tmp_path / name, name, (TASK, DOCUMENTS[:1], {1: {"d1": answer["d1"]}}))
@@ -216,6 +229,16 @@ def test_groups_are_drawn_whole_where_there_are_enough(tmp_path: Path) -> None:
     (ranking,) = found(tmp_path).rankings
     assert (ranking.units, ranking.unit) == (20, "group")
     assert ranking.systems[0].figures["strict"].spread.mean == 1.0
+
+
+def test_groups_that_are_too_few_to_be_drawn_are_told(tmp_path: Path) -> None:
+    documents = [Document(f"d{n}", ASPIRIN, RIGHT["d2"], group=f"patient {n // 4}") for n in range(40)]
+    write(tmp_path / "x", "x", (TASK, documents, {1: {one.id: ALL["d2"] for one in documents}}))
+    (ranking,) = found(tmp_path).rankings
+    assert (ranking.units, ranking.unit) == (40, "document")
+    assert ranking.notes[0].startswith(
+        "The documents belong to 10 groups, too few to be drawn: documents are drawn as if"
+    )
 
 
 def test_a_sure_difference_is_marked_after_holm(tmp_path: Path) -> None:
@@ -318,6 +341,16 @@ def test_losses_that_are_told_by_part(tmp_path: Path) -> None:
           runs=[{"lost": parts, "truncated": {"train": 0, "test": 3}}])  # fmt: skip
     (ranking,) = found(tmp_path).rankings
     assert ranking.systems[0].lost == {"train: nested": 10.0, "test: texts cut": 3.0, "test: discontinuous": 2.0}
+
+
+def test_what_was_said_and_comes_to_nothing_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "a", "llm", (TASK, DOCUMENTS, {1: ALL, 2: ALL}), kind="llm",
+          runs=[{"dropped": {"not in the text": 4}}, {"dropped": {}}])  # fmt: skip
+    write(tmp_path / "b", "encoder", (TASK, DOCUMENTS, {1: ALL}), runs=[{"strays": 3}])
+    (ranking,) = found(tmp_path).rankings
+    assert {one.name: one.lost for one in ranking.systems} == {
+        "llm": {"dropped: not in the text": 2.0}, "encoder": {"dropped: I- that goes on with nothing": 3.0}
+    }  # fmt: skip
 
 
 def test_labels_and_choices(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import pytest
 from corpuskit import runs
 from corpuskit.energy import Meter
 from corpuskit.evaluate import protocol as protocols
-from corpuskit.evaluate import results
+from corpuskit.evaluate import results, tasks
 from corpuskit.evaluate.protocol import Protocol
 from corpuskit.evaluate.records import Answer, Document, Entity, Outcome, Span, TaskError
 from corpuskit.evaluate.run import evaluate
+from corpuskit.evaluate.scoring import headline, measures_of, scored, selected_by
 from corpuskit.evaluate.tasks import Data, Task
 
 TEXT = "Une fièvre et un cancer du sein."
@@ -222,6 +223,68 @@ def test_the_protocols_that_come_along(name: str, policy: str, headline: str, se
     found = protocols.load(name)
     assert (found.policy, found.headline, found.seeds) == (policy, headline, seeds)
     assert name in protocols.shipped()
+
+
+def test_a_protocol_says_what_models_are_ranked_and_chosen_by() -> None:
+    task, labels = tasks.load("quaero-emea"), tasks.load("morfitt")
+    told = {name: (headline(task, rules), selected_by(task, rules), headline(labels, rules))
+            for name in protocols.shipped() for rules in [protocols.load(name)]}  # fmt: skip
+    assert told == {
+        "bannour": ("strict", "strict", "micro_f1"),
+        "camembert-bio": ("strict", "strict", "micro_f1"),
+        "drbenchmark": ("strict", "token_with_o", "micro_f1"),
+        "drbert": ("token_with_o_weighted", "token_with_o", "micro_f1"),
+    }
+
+
+def test_a_measure_that_is_not_there_is_refused_before_anything_runs(data: Path, task: Task, tmp_path: Path) -> None:
+    system = Parrot(perfect)
+    for field, name in (("headline", "strikt"), ("select_by", "accuracy")):
+        rules = RULES.model_copy(update={field: name})
+        with pytest.raises(TaskError, match=f"task ner, protocol quick: there is no .* '{name}'; there are strict,"):
+            evaluate(system, [task], data, tmp_path / "out", protocol=rules)
+    assert system.ran == []
+
+
+@pytest.mark.parametrize("name", sorted(tasks.shipped()))
+def test_the_measures_of_a_task_are_those_that_are_computed(name: str) -> None:
+    task = tasks.load(name)
+    known = tuple(task.labels) or ("x", "y")
+    entity = Entity(((0, 1),), known[0])
+    choices = (("a", "A"), ("b", "B"))
+    of_kind = {
+        "spans": (Document("1", "x y", (entity,)), Answer(entities=(entity,))),
+        "labels": (Document("1", "x y", labels=known[:1]), Answer(labels=known[:1])),
+        "choice": (Document("1", "x y", labels=("a",), choices=choices), Answer(labels=("a",))),
+    }
+    document, answer = of_kind[task.kind]
+    measures = scored(task, RULES, [document], {"1": answer}).measures
+    assert tuple(measures) == measures_of(task)
+    assert {name: measure.value for name, measure in measures.items()} == dict.fromkeys(measures, 1.0)
+
+
+def test_the_share_of_right_decisions_is_over_all_labels_of_the_task() -> None:
+    task = tasks.load("morfitt")
+    labels = list(task.labels)
+    document, answer = Document("1", "x", labels=(labels[0],)), Answer(labels=(labels[1],))
+    hamming = scored(task, RULES, [document], {"1": answer}).measures["hamming"].value
+    assert hamming == pytest.approx(1 - 2 / 12)
+
+
+def test_a_task_that_lists_no_labels_has_those_of_train(tmp_path: Path) -> None:
+    rows = {"train": "a,x\nb,y\nc,z\n", "dev": "d,x\n", "test": "e,x\nf,y\n"}
+    for part, told in rows.items():
+        (tmp_path / f"{part}.csv").write_text(f"text,label\n{told}")
+    task = Task.model_validate(
+        {
+            "name": "letters", "kind": "labels", "title": "letters", "source": "made", "licence": "CC0-1.0",
+            "loader": {"format": "table"}, "parts": {part: f"{part}.csv" for part in rows},
+        }
+    )  # fmt: skip
+    system = Parrot(lambda seed, document: [])
+    done = evaluate(system, [task], tmp_path, tmp_path / "out", protocol=RULES, seeds=[1])
+    assert list(done.manifest["tasks"][0]["task"]["labels"]) == ["x", "y", "z"]
+    assert done.manifest["tasks"][0]["score"]["accuracy"]["mean"] == 0.0
 
 
 def test_a_protocol_of_ones_own_is_checked(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from corpuskit.evaluate.batches import Reading, batch, rows
 from corpuskit.evaluate.finetune import Encoder, Tagger, Training, drawn, open_encoder, packs
 from corpuskit.evaluate.heads import Tokens, head_of, pieces
 from corpuskit.evaluate.protocol import Protocol
-from corpuskit.evaluate.records import Document, Entity, Outcome, Split, TaskError
+from corpuskit.evaluate.records import Answer, Document, Entity, Outcome, Split, TaskError
 from corpuskit.evaluate.scoring import scored
 from corpuskit.evaluate.tasks import Data, Task
 
@@ -186,6 +186,10 @@ def test_groups_of_labels_share_a_layer(encoder: Encoder) -> None:
         "clinical": ["O", "B-CHEM", "I-CHEM", "B-DISO", "I-DISO"],
     }
     assert head.outputs == 8
+    others = task_of("spans", layers={"ANAT": "body", "*": "rest"}, policy="nested")
+    head = head_of(others, data, protocol_of(), encoder._tokens, 64)
+    assert isinstance(head, heads.Spans)
+    assert head.tags["rest"] == ["O", "B-CHEM", "I-CHEM", "B-DISO", "I-DISO"]
 
 
 def test_glued_labels_are_those_of_train(encoder: Encoder) -> None:
@@ -487,6 +491,22 @@ def test_the_first_of_the_best_checkpoints_is_taken(encoder: Encoder, monkeypatc
     last = encoder.run(task, data, protocol_of(steps=40, schedule="constant", selection="last"), 1)
     assert (first.told["chosen_step"], first.told["dev"]) == (10, [])
     assert best.answers == first.answers != last.answers
+
+
+def test_the_protocol_says_what_is_best_on_dev() -> None:
+    entity, shorter = Entity(((0, 11),), "DISO"), Entity(((0, 6),), "DISO")
+    documents = [Document("1", "fièvre aiguë et toux sèche", (entity,)), Document("2", "rien", ())]
+    missed, touched = ({"1": Answer(some), "2": Answer()} for some in ((), (shorter,)))
+    task = task_of("spans")
+
+    def best(answers: dict[str, Answer], **options: Any) -> float:
+        return finetune._headline(task, protocol_of(**options), documents, documents, answers)
+
+    assert best(missed) == best(touched) == 0.0
+    # six words in all, two of them of an entity
+    assert best(missed, select_by="token_with_o") == pytest.approx(4 / 6)
+    assert best(touched, select_by="token_with_o") == pytest.approx(5 / 6)
+    assert best(touched, select_by="overlap") == 1.0
 
 
 def test_a_loss_that_is_no_number(encoder: Encoder) -> None:

@@ -55,7 +55,8 @@ CAPTION = (
     "over seeds. Intervals: 95 % of 200 bootstrap samples of the 20 documents. Differences are to dictionary_1; win "
     "rate: share of the seeds above it. p-values of the paired bootstrap and of approximate randomisation, two-sided. "
     "↑ and ↓: above and below dictionary_1, both p-values below 0.05. The best is bold. Not all systems have as many "
-    "seeds (dictionary_1 1, camem & bert 2): in differences the runs of the fewer are repeated."
+    "seeds (dictionary_1 1, camem & bert 2): in differences the runs of the fewer are repeated. Not as the "
+    "protocol camembert-bio says: steps 20, not 2000."
 )
 
 
@@ -166,6 +167,7 @@ def test_alone_there_is_no_best_and_nothing_to_compare_with(tmp_path: Path) -> N
     assert headline.caption == (
         "Un essai: strict × 100 on 1 document of test, protocol camembert-bio; 1 seed.",
         "There is a single document to draw from: no interval, and p-values of 1.",
+        "Not as the protocol camembert-bio says: steps 20, not 2000.",
     )
     assert set(tables) == {"headline", "scorers", "labels", "costs"}
 
@@ -182,6 +184,15 @@ def test_what_was_lost_and_where_the_rule_moves_a_rank(tmp_path: Path) -> None:
         ["half", "none", "2 of 4: no JSON 2"], ["near", "nested 3, discontinuous 1", "0 of 4"]
     ]  # fmt: skip
     assert "The rule moves the ranking: half has rank 1 by strict, 2 by overlap." in tables["scorers"].caption
+
+
+def test_latency_is_told_with_the_load_that_it_was_under(tmp_path: Path) -> None:
+    asked = {"d": Answer(GOLD, seconds=2.0)}
+    write(tmp_path / "a", "asked", (TASK, [Document("d", TEXT, GOLD)], {1: asked}), kind="llm", concurrency=16)
+    costs = leaderboard.of_ranking(compare(find([tmp_path])).rankings[0])["costs"]
+    assert costs.caption[1] == (
+        "Without ≈: from question to answer, document by document (questions under way at a time: asked: 16)."
+    )
 
 
 def test_all_tasks(tmp_path: Path) -> None:

@@ -216,6 +216,19 @@ def test_gold_that_no_piece_holds_is_counted() -> None:
     assert outcome.told["lost"] == {"no piece that is asked about holds it": 1}
 
 
+def test_gold_that_is_longer_than_a_quote_is_counted() -> None:
+    text = "mot " * 50 + "fin"
+    long = document("d", text, (text, "DISO"), ("mot", "DISO"))
+    outcome, _ = run(lambda *_: entities(), data=of([long]))
+    assert outcome.told["lost"] == {"longer than 200 characters": 1}
+
+
+def test_under_outermost_a_quote_is_not_taken_for_what_stands_inside_a_longer_one() -> None:
+    one = Document("d", "Un cancer du sein. Le sein.", (Entity(((3, 17),), "DISO"), Entity(((22, 26),), "ANAT")))
+    outcome, _ = run(lambda *_: entities(("cancer du sein", "DISO"), ("sein", "ANAT")), data=of([one]))
+    assert [entity.spans for entity in outcome.answers["d"].entities] == [((3, 17),), ((22, 26),)]
+
+
 def test_nothing_is_asked_about_an_empty_text() -> None:
     outcome, bodies = run(good, data=of([Document("d", " \n"), *TEST[:1]]))
     assert len(bodies) == 1
@@ -249,6 +262,8 @@ def test_what_is_no_answer_is_told_and_the_others_are_kept(bad: Any, kind: str, 
     assert detail in answer.problem
     assert outcome.told["problems"] == {kind: 1}
     assert len(said(outcome, TEST[5])) == 2
+    # Who did not answer was not quick.
+    assert (answer.seconds is None) == (kind == "error")
 
 
 def test_an_answer_that_ends_at_the_limit_is_one() -> None:

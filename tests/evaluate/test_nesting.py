@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpuskit.evaluate import brat
-from corpuskit.evaluate.nesting import Policy, account, concatenated, layers, nested, outermost
+from corpuskit.evaluate.nesting import Policy, account, concatenated, layer_of, layers, nested, outermost
 from corpuskit.evaluate.records import Document, Entity, Span, TaskError
 
 TEXT = "infarctus du myocarde aigu"
@@ -91,6 +91,18 @@ def test_each_label_or_group_has_a_layer() -> None:
         {"ANAT": (INNER,), "signs": (WHOLE, entity("PHEN", (22, 26)))},
         {"nested": 1, "discontinuous": 1},
     )
+
+
+def test_all_other_labels_may_share_a_layer() -> None:
+    groups = {"outside": "range", "within": "range", "*": "kind"}
+    assert [layer_of(label, groups) for label in ("outside", "poids", "pouls")] == ["range", "kind", "kind"]
+    assert [layer_of("poids"), layer_of("poids", {"pouls": "kind"})] == ["poids", "poids"]
+    document = Document("1", "poids 70", tuple(entity(label, (6, 8)) for label in ("poids", "pouls", "within")))
+    kept, lost = layers(document, "nested", groups)
+    assert {layer: [one.label for one in some] for layer, some in kept.items()} == {
+        "kind": ["poids"], "range": ["within"]
+    }  # fmt: skip
+    assert lost == {"same span": 1}
 
 
 def test_a_policy_that_there_is_not_is_told() -> None:

@@ -212,7 +212,7 @@ def test_numbers_and_senses(tmp_path: Path) -> None:
             encoding="utf-8",
         )
     assert tasks.read(tasks.load("numbers"), tmp_path).labels == ("glycémie", "outside")
-    assert tasks.load("numbers").layers == {"outside": "range", "within": "range"}
+    assert tasks.load("numbers").layers == {"outside": "range", "within": "range", "*": "kind"}
     assert tasks.read(tasks.load("senses"), tmp_path).test.documents[0].focus == (3, 7)
 
 
