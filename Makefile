@@ -34,6 +34,9 @@ endif
 	$(BIN)/corpuskit tokenizer demo-corpus --vocabulary 1000 --held-out 10 --output demo-tokenizer --overwrite
 	$(BIN)/corpuskit pretrain try-on-cpu --data demo-corpus --tokenizer demo-tokenizer --output demo-pretrained --overwrite
 	$(BIN)/corpuskit fill "Le patient présente une <mask> aiguë" --model demo-pretrained
+	$(BIN)/corpuskit evaluate --model dictionary --task demo-ner --data corpuskit/samples/tasks --output demo-results/dictionary --overwrite
+	$(BIN)/corpuskit evaluate --model demo-pretrained --task demo-ner --data corpuskit/samples/tasks --steps 100 --seeds 2 --output demo-results/pretrained --overwrite
+	$(BIN)/corpuskit compare demo-results --baseline dictionary --report demo-results.html
 
 # The real vLLM on the CPU with a tiny model, 3 GB in ~/.cache/corpuskit; does nothing where it is installed.
 demo-model: $(VENV)/core
@@ -49,4 +52,4 @@ test: lint $(if $(CORPUSKIT_DEMO_SERVER),demo-model)
 	$(BIN)/pytest -n auto --dist loadgroup
 
 clean:
-	rm -rf $(VENV) demo-corpus demo-labels demo-sample demo-soft demo-published demo-report.html demo-tokenizer demo-pretrained .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo-corpus demo-labels demo-sample demo-soft demo-published demo-report.html demo-tokenizer demo-pretrained demo-results demo-results.html deck .mypy_cache .pytest_cache .ruff_cache

@@ -1,8 +1,10 @@
 """The command line: thin over functions that a script can call, a module a stage."""
 
 from corpuskit.cli import (
+    ablate,
     agree,
     build,
+    card,
     compare,
     enrich,
     evaluate,
@@ -19,5 +21,6 @@ from corpuskit.cli import (
 from corpuskit.cli.common import app
 
 __all__ = [
-    "report", "runs", "sample", "student", "tokenizer",
+    "ablate", "agree", "app", "build", "card", "compare", "enrich", "evaluate", "fill", "pretrain", "prompts",
+    "publish", "report", "runs", "sample", "student", "tokenizer",
 ]  # fmt: skip

@@ -409,10 +409,10 @@ def _md_cell(cell: Cell) -> str:
     return (f"**{_md(cell.text)}**" if cell.best else _md(cell.text)) + cell.mark
 
 
-def latex(comparison: Comparison) -> str:
-    """As LaTeX, a table environment each; needs ``\\usepackage{booktabs}``."""
+def latex(comparison: Comparison, before: Sequence[Table] = ()) -> str:
+    """As LaTeX, a table environment each, after others if there are any; needs ``\\usepackage{booktabs}``."""
     head = "\n".join([r"% \usepackage{booktabs}", *(f"% {_line(note)}" for note in comparison.notes)])
-    return "\n\n".join([head, *map(to_latex, of(comparison))]) + "\n"
+    return "\n\n".join([head, *map(to_latex, (*before, *of(comparison)))]) + "\n"
 
 
 def to_latex(table: Table) -> str:

@@ -37,13 +37,19 @@ def of_folder(folder: Path, output: Path) -> Path:
     return evaluation(compare(find([folder])), output, runs.read_manifest(folder))
 
 
-def evaluation(comparison: Comparison, output: Path, manifest: Mapping[str, Any] | None = None) -> Path:
+def evaluation(
+    comparison: Comparison,
+    output: Path,
+    manifest: Mapping[str, Any] | None = None,
+    before: Sequence[leaderboard.Table] = (),
+) -> Path:
     """Write the page of a comparison.
 
     Args:
         comparison: what is shown.
         output: the HTML file; one that is there is replaced.
         manifest: of the evaluation, where it is one alone.
+        before: tables that stand before all others.
 
     Raises:
         ReportError: the page cannot be made or written.
@@ -72,6 +78,7 @@ def evaluation(comparison: Comparison, output: Path, manifest: Mapping[str, Any]
         tool="corpuskit compare" if manifest is None else results.TOOL,
         manifest=manifest or {},
         comparison=comparison,
+        before=before,
         rankings=rankings,
         overall=[leaderboard.overall(one) for one in comparison.overall],
         meanings=leaderboard.MEANINGS,

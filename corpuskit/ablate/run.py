@@ -1,0 +1,385 @@
+"""A study carried out: level by level, each unit once, whatever fails told at the end, and one table of it all.
+
+All of it is one mechanism under each executor: the units of a level are the tasks of an array. A unit that is done
+is known by its word (what it was done with) and the manifest in its folder (that it is still this); any other is
+given to its stage, which goes on with what it finds, or refuses it.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from corpuskit import energy, runs
+from corpuskit.ablate import carry
+from corpuskit.ablate.study import LEVELS, Plan, StudyError, Unit
+from corpuskit.evaluate import results
+from corpuskit.evaluate.compare import Comparison, compare
+from corpuskit.evaluate.records import TaskError
+from corpuskit.evaluate.results import Result
+from corpuskit.executors import Execution, TaskFailed, run_tasks
+from corpuskit.report.page import ReportError
+
+#: What a manifest says wrote it.
+TOOL = "corpuskit ablate"
+
+State = Literal["before", "done", "failed", "left out", "interrupted", "to do"]
+Tell = Callable[[dict[str, Any]], None]
+
+#: What is computed with PyTorch, on a GPU where there is one.
+COMPUTING = ("models", "results")
+_PACKAGES = ("accelerate", "tokenizers", "torch", "transformers")
+#: Seconds between two looks for what units have put down.
+_LOOK = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a unit, or what it waits for.
+
+    Attributes:
+        unit: which.
+        state: from before, done now, failed, left out (since what it needs failed), or to do, begun or not.
+        message: why, and what to do.
+        seconds: that it took when it was done.
+    """
+
+    unit: Unit
+    state: State
+    message: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ablated:
+    """A study, finished or not.
+
+    Attributes:
+        output: its folder.
+        plan: what it is made of.
+        outcomes: by unit.
+        comparison: of the runs that have a result; None where there is none.
+        worked: False when all was there before.
+    """
+
+    output: Path
+    plan: Plan
+    outcomes: dict[str, Outcome]
+    comparison: Comparison | None
+    worked: bool
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """What failed itself."""
+        return [one for one in self.outcomes.values() if one.state == "failed"]
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The runs that have no result for that."""
+        ended = ("failed", "left out")
+        return [run.name for run in self.plan.runs if any(self.outcomes[id].state in ended for id in run.units)]
+
+
+def look(plan: Plan, output: str | Path) -> list[Outcome]:
+    """What of a study is done, and what is to do; nothing is written."""
+    output, found = Path(output).absolute(), dict[str, Outcome]()
+    for unit in _in_order(plan):
+        waits = any(found[need].state != "before" for need in _needs(unit, plan))
+        word = carry.word(output, unit)
+        state: State = "to do"
+        if not waits and _done(unit, output, word, _key(unit, output)):
+            state = "before"
+        elif (output / unit.id / runs.WORK).exists():
+            state = "interrupted"
+        elif word.get("state") == "failed":
+            state = "failed"
+        found[unit.id] = Outcome(unit, state, word.get("message", "") if state == "failed" else "")
+    return list(found.values())
+
+
+def ablate(
+    plan: Plan,
+    output: str | Path,
+    *,
+    execution: Execution | None = None,
+    computing: Execution | None = None,
+    overwrite: bool = False,
+    tell: Tell = lambda line: None,
+) -> Ablated:
+    """Carry a study out, or go on with it.
+
+    Args:
+        plan: of the study.
+        output: folder to write.
+        execution: where the units of a level run, and how many side by side.
+        computing: the same for pretraining and evaluation, where that is elsewhere.
+        overwrite: what a folder of the study holds is replaced where the study has changed since.
+        tell: called with a line for each unit that ends: `unit`, `state`, `seconds`, `message`.
+
+    Returns:
+        What became of each unit; those that failed have not ended the others.
+
+    Raises:
+        StudyError: the folder holds something else or cannot be written, another process works there, or the executor
+            takes no work at all.
+    """
+    output, started = Path(output).absolute(), runs.now()
+    execution = execution or Execution()
+    fingerprint = runs.fingerprint(TOOL, [[unit.id, unit.spec, unit.reads] for unit in _in_order(plan)])
+    try:
+        _ours(output)
+        work = output / runs.WORK
+        work.mkdir(parents=True, exist_ok=True)
+        with runs.locked(work / "lock", lambda: f"another process is at work in {output}: wait for it, or stop it"):
+            runs.write_json(work / "run.json", {"fingerprint": fingerprint})
+            outcomes = dict[str, Outcome]()
+            for level in LEVELS:
+                where = computing if computing and level in COMPUTING else execution
+                _level(level, plan, output, where, overwrite, outcomes, tell)
+            worked = any(one.state != "before" for one in outcomes.values())
+            done = Ablated(output, plan, outcomes, _compared(plan, output, outcomes), worked)
+            _conclude(done, fingerprint, started)
+            if not done.failed:
+                (work / "run.json").unlink()
+                for path in work.iterdir():
+                    path.unlink()
+                work.rmdir()
+    except (runs.RunError, TaskError, ReportError) as error:
+        raise StudyError(str(error)) from None
+    except OSError as error:
+        raise StudyError(f"{error.filename or output} cannot be written: {error.strerror or error}") from None
+    return done
+
+
+def _ours(output: Path) -> None:
+    """Make sure that the folder is empty, or of a study."""
+    manifest = runs.read_manifest(output)
+    if manifest is not None and manifest["tool"] != TOOL:
+        raise StudyError(f"{output} holds what `{manifest['tool']}` wrote: choose another folder")
+    begun = any((output / name).is_dir() for name in (runs.WORK, carry.WORDS))
+    if manifest is None and not begun and output.is_dir() and any(output.iterdir()):
+        raise StudyError(f"{output} holds something else: choose another folder")
+
+
+def _in_order(plan: Plan) -> list[Unit]:
+    return [unit for level in LEVELS for unit in plan.level(level)]
+
+
+def _needs(unit: Unit, plan: Plan) -> list[str]:
+    return [read for read in unit.reads.values() if read in plan.units]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A level
+
+
+def _level(
+    level: str,
+    plan: Plan,
+    output: Path,
+    execution: Execution,
+    overwrite: bool,
+    outcomes: dict[str, Outcome],
+    tell: Tell,
+) -> None:
+    """Do what is to do of a level; what became of each unit goes into ``outcomes``."""
+    todo, keys = [], []
+
+    def ended(outcome: Outcome) -> None:
+        outcomes[outcome.unit.id] = outcome
+        tell({"kind": "unit", "unit": outcome.unit.id, "state": outcome.state, "seconds": outcome.seconds,
+              "message": outcome.message})  # fmt: skip
+
+    for unit in plan.level(level):
+        failed = [need for need in _needs(unit, plan) if outcomes[need].state in ("failed", "left out")]
+        if failed:
+            ended(Outcome(unit, "left out", f"{failed[0]} is not there"))
+            continue
+        key, word = _key(unit, output), carry.word(output, unit)
+        if _done(unit, output, word, key):
+            ended(Outcome(unit, "before", seconds=word.get("seconds")))
+        else:
+            todo.append(unit)
+            keys.append(key)
+            carry.put(output, unit, {"state": "waiting"})
+    while todo:
+        left = _carried(level, todo, keys, output, execution, overwrite, ended)
+        todo, keys = [todo[place] for place in left], [keys[place] for place in left]
+
+
+def _carried(
+    level: str,
+    todo: Sequence[Unit],
+    keys: Sequence[str],
+    output: Path,
+    execution: Execution,
+    overwrite: bool,
+    ended: Callable[[Outcome], None],
+) -> list[int]:
+    """Give units to the executor; the places of those that it has not begun, as it stops where a worker dies."""
+    step = carry.Carry(todo, keys, output, execution, overwrite)
+    logs = output / carry.LOGS / level / "tasks"
+    for path in (logs / "completions").glob("*"):  # of earlier units, that had these places
+        path.unlink()
+    failure = ""
+    with _watched(todo, output, ended) as look:
+        try:
+            run_tasks(level, [step], len(todo), logs, execution)
+        except TaskFailed as error:
+            failure = str(error)
+        told = look()
+    left = []
+    for place, unit in enumerate(todo):
+        if unit.id in told:
+            continue
+        if carry.word(output, unit).get("state") == "waiting":
+            left.append(place)
+        else:  # begun, and ended with its worker
+            outcome = Outcome(unit, "failed", failure or "its task ended and said nothing")
+            carry.put(output, unit, {"state": "failed", "message": outcome.message})
+            ended(outcome)
+    if len(left) == len(todo):  # nothing was begun: it would go on so for ever
+        raise StudyError(failure or f"{level}: the executor ended and has begun nothing")
+    return left
+
+
+@contextmanager
+def _watched(
+    units: Sequence[Unit], output: Path, ended: Callable[[Outcome], None]
+) -> Iterator[Callable[[], Mapping[str, Outcome]]]:
+    """Tell of units as they put down what became of them; gives a function that looks once more for all."""
+    told, stop, busy = dict[str, Outcome](), threading.Event(), threading.Lock()
+
+    def look() -> Mapping[str, Outcome]:
+        with busy:
+            for unit in units:
+                word = carry.word(output, unit)
+                if unit.id not in told and word.get("state") in ("done", "failed"):
+                    message = word.get("message", "")
+                    if message:
+                        message += f"\nIts log: {carry.log(output, unit)}"
+                    told[unit.id] = Outcome(unit, word["state"], message, word.get("seconds"))
+                    ended(told[unit.id])
+        return told
+
+    def watch() -> None:
+        while not stop.wait(_LOOK):
+            look()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield look
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _done(unit: Unit, output: Path, word: Mapping[str, Any], key: str) -> bool:
+    """Whether a unit was done with all that it would be done with now, and its folder still holds that."""
+    if word.get("state") != "done" or word.get("key") != key or (output / unit.id / runs.WORK).exists():
+        return False
+    return word.get("output") is not None and word["output"] == carry.content(output / unit.id)
+
+
+def _key(unit: Unit, output: Path) -> str:
+    """A hash of all that decides what a unit comes to: what is asked, what it reads, and by which versions."""
+    versions = runs.versions() | (_versions() if unit.level in ("tokenizers", *COMPUTING) else {})
+    reads = {name: _content(carry.place(output, read)) for name, read in unit.reads.items()}
+    return runs.fingerprint(unit.level, unit.spec, reads, versions)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def _content(path: Path) -> Any:
+    """What tells that a folder or file is what it was, without reading all of it."""
+    if (known := carry.content(path)) is not None:
+        return known
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    seen = []
+    for file in files:
+        with suppress(OSError):  # an address, or a file that is not there: its stage says so
+            told = file.stat()
+            seen.append([file.relative_to(path).as_posix(), told.st_size, told.st_mtime_ns])
+    return seen
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The end
+
+
+def _compared(plan: Plan, output: Path, outcomes: Mapping[str, Outcome]) -> Comparison | None:
+    """The runs that have a result, side by side, by their names in the study."""
+    found: list[Result] = []
+    for run in plan.runs:
+        if outcomes[run.units[-1]].state in ("before", "done"):
+            some = results.read(output / run.units[-1])
+            found += [replace(one, system=one.system | {"name": run.name}) for one in some]
+    if not found:
+        return None
+    names = {one.name for one in found}
+    wanted = plan.study.baseline
+    return compare(found, wanted if wanted in names else None)
+
+
+def _conclude(done: Ablated, fingerprint: str, started: str) -> None:
+    """Write the table, and the manifest where all is done."""
+    from corpuskit.ablate import table
+
+    output, manifest = done.output, runs.read_manifest(done.output)
+    files = [output / name for name in (table.MARKDOWN, table.LATEX, table.PAGE)]
+    same = manifest is not None and manifest["fingerprint"] == fingerprint and all(file.exists() for file in files)
+    if not done.worked and same:
+        return
+    (output / runs.MANIFEST).unlink(missing_ok=True)
+    if done.comparison is not None:
+        table.write(done, output)
+    if done.failed:
+        return
+    manifests = {id: runs.read_manifest(output / id) or {} for id in done.outcomes}
+    own = {one.get("fingerprint") for one in manifests.values()}
+    told = {
+        "tool": TOOL,
+        "fingerprint": fingerprint,
+        "name": done.plan.study.name,
+        "started": started,
+        "finished": runs.now(),
+        "study": done.plan.study.model_dump(mode="json", exclude_unset=True),
+        "runs": [{"name": run.name, "variants": run.variants, "units": list(run.units)} for run in done.plan.runs],
+        "units": [
+            {"unit": id, "seconds": one.seconds, "fingerprint": manifests[id].get("fingerprint"),
+             "energy": _spent(manifests[id])}
+            for id, one in done.outcomes.items()
+        ],
+        "energy": _added([_spent(one) for one in manifests.values()]),
+        # What led to the corpora, annotations and models that were there already.
+        "before": [asdict(one) for one in energy.stages(list(manifests.values())) if one.fingerprint not in own],
+        "versions": runs.versions() | _versions(),
+        "machine": runs.machine(),
+        "outputs": [file.name for file in files if file.exists()],
+    }  # fmt: skip
+    runs.write_json(output / runs.MANIFEST, runs.public(told))
+
+
+def _spent(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The energy of a stage, as its manifest has it."""
+    told = manifest.get("energy") or {}
+    return {"kwh": told.get("kwh"), "how": told.get("how", "unknown")}
+
+
+def _added(spent: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    known = [one["kwh"] for one in spent if one["kwh"] is not None]
+    how = Counter(one["how"] for one in spent)
+    return {"kwh": round(sum(known), 9) if len(known) == len(spent) else None, "how": "; ".join(how)}
