@@ -37,13 +37,13 @@ from transformers import (
 
 from corpuskit.evaluate import statistics as resampling
 from corpuskit.evaluate import tasks
-from corpuskit.evaluate.finetune import Encoder
-from corpuskit.evaluate.heads import pieces
 from corpuskit.evaluate.nesting import outermost
 from corpuskit.evaluate.protocol import Protocol
 from corpuskit.evaluate.protocol import load as load_protocol
 from corpuskit.evaluate.records import Answer, Document, Entity
 from corpuskit.evaluate.scoring import gold, scored
+from corpuskit.evaluate.systems.finetune import Encoder
+from corpuskit.evaluate.systems.heads import pieces
 from corpuskit.evaluate.tasks import Data, Task
 from corpuskit.evaluate.tokens import OUTSIDE, to_tags, words
 from corpuskit.pretrain.tokenizer import train as train_tokenizer

@@ -41,7 +41,7 @@ from corpuskit.enrich.server import ServerError, serve
 from corpuskit.evaluate import compare, leaderboard, protocol, tasks
 from corpuskit.evaluate.records import TaskError
 from corpuskit.evaluate.run import evaluate
-from corpuskit.evaluate.systems import DICTIONARY, open_system
+from corpuskit.evaluate.systems.opening import DICTIONARY, open_system
 from corpuskit.executors import Execution, TaskFailed
 from corpuskit.pretrain import config as pretraining
 from corpuskit.pretrain.run import PretrainError, pretrain

@@ -23,12 +23,12 @@ from datatrove.pipeline.base import PipelineStep
 
 from corpuskit import runs, workers
 from corpuskit.ablate.study import Unit
-from corpuskit.evaluate.systems import DICTIONARY, LLM
+from corpuskit.evaluate.systems.opening import DICTIONARY, LLM
 from corpuskit.executors import Execution
 
 WORDS, LOGS, TOKENS = "units", "logs", "tokens"
 #: What units that compute with PyTorch import: once, by the process that they are forked from.
-_HEAVY = {"models": "corpuskit.pretrain.run", "results": "corpuskit.evaluate.finetune"}
+_HEAVY = {"models": "corpuskit.pretrain.run", "results": "corpuskit.evaluate.systems.finetune"}
 
 
 def word(output: Path, unit: Unit) -> dict[str, Any]:
@@ -205,7 +205,7 @@ def _result(unit: Unit, reads: Mapping[str, Path], folder: Path, cores: int, ove
     from corpuskit.evaluate import tasks
     from corpuskit.evaluate.protocol import Protocol
     from corpuskit.evaluate.run import evaluate
-    from corpuskit.evaluate.systems import open_system
+    from corpuskit.evaluate.systems.opening import open_system
 
     if _computes(unit):
         _threads(cores)

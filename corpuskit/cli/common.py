@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
+import orjson
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -14,6 +18,9 @@ if TYPE_CHECKING:
     from corpuskit.enrich.prompts import Prompt
     from corpuskit.executors import Execution
     from corpuskit.progress import Log as LogKind
+
+#: What is called with each line that a run tells of itself.
+Tell = Callable[[dict[str, Any]], None]
 
 app = typer.Typer(
     name="corpuskit",
@@ -65,6 +72,33 @@ def log_kind(log: str) -> LogKind:
     if log not in get_args(Log):
         raise fail(f"--log {log}: expected auto, rich, json or quiet")
     return cast("LogKind", log)
+
+
+@contextmanager
+def lines_shown(log: LogKind, plain: Tell, live: Callable[[Console], AbstractContextManager[Tell]]) -> Iterator[Tell]:
+    """What shows the lines that a run tells as it goes.
+
+    Args:
+        log: ``--log``: JSON on standard error, nothing, or for people.
+        plain: what shows a line where there is no terminal.
+        live: what does where there is one.
+    """
+    console = Console(stderr=True)
+    match log:
+        case "quiet":
+            yield lambda line: None
+        case "json":
+            yield _write
+        case "auto" if not console.is_terminal:
+            yield plain
+        case _:
+            with live(console) as tell:
+                yield tell
+
+
+def _write(line: dict[str, Any]) -> None:
+    sys.stderr.buffer.write(orjson.dumps(line) + b"\n")
+    sys.stderr.flush()
 
 
 def short(value: Any) -> str:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from corpuskit.cli.common import Log, Output, app, fail, interrupted, log_kind
+from corpuskit.cli.common import Log, Output, Tell, app, fail, interrupted, lines_shown, log_kind
 
 if TYPE_CHECKING:
     from corpuskit.evaluate.run import Evaluated
-
-Tell = Callable[[dict[str, Any]], None]
 
 
 @app.command()
@@ -72,7 +68,7 @@ def evaluate(
     from corpuskit.evaluate import tasks
     from corpuskit.evaluate.records import TaskError
     from corpuskit.evaluate.run import evaluate as run
-    from corpuskit.evaluate.systems import open_system
+    from corpuskit.evaluate.systems.opening import open_system
 
     kind = log_kind(log)
     asking = {
@@ -83,7 +79,7 @@ def evaluate(
         wanted = [tasks.load(name) for name in task]
         rules = protocols.load(protocol, **({"steps": steps} if steps else {}))
         system = open_system(model, **asking)
-        with _shown(kind) as tell:
+        with lines_shown(kind, _note, _live) as tell:
             done = run(
                 system, wanted, data, output, protocol=rules, seeds=range(1, (seeds or rules.seeds) + 1), limit=limit,
                 overwrite=overwrite, tell=tell,
@@ -116,29 +112,14 @@ def list_tasks() -> None:
     console.print(table)
 
 
+def _note(line: dict[str, Any]) -> None:
+    if line["kind"] == "note":
+        Console(stderr=True).print(escape(line["message"]), highlight=False, soft_wrap=True)
+
+
 @contextmanager
-def _shown(log: str) -> Iterator[Tell]:
-    """Lines of progress as they come: a live line on a terminal, JSON, or nothing but notes."""
-    console = Console(stderr=True)
-
-    def note(line: dict[str, Any]) -> None:
-        if line["kind"] == "note":
-            console.print(escape(line["message"]), highlight=False, soft_wrap=True)
-
-    def write(line: dict[str, Any]) -> None:
-        sys.stderr.buffer.write(orjson.dumps(line) + b"\n")
-        sys.stderr.flush()
-
-    match log:
-        case "quiet":
-            yield lambda line: None
-            return
-        case "json":
-            yield write
-            return
-        case "auto" if not console.is_terminal:
-            yield note
-            return
+def _live(console: Console) -> Iterator[Tell]:
+    """A live line: which run, how far it is, and how it goes."""
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"))
@@ -146,8 +127,9 @@ def _shown(log: str) -> Iterator[Tell]:
         bar = progress.add_task("", total=None, told="")
 
         def draw(line: dict[str, Any]) -> None:
-            note(line)
             match line["kind"]:
+                case "note":
+                    console.print(escape(line["message"]), highlight=False, soft_wrap=True)
                 case "run":
                     progress.update(
                         bar, description=f"{line['task']}, seed {line['seed']}", total=None, completed=0, told=""

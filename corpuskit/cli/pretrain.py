@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from corpuskit.cli.common import Log, Output, app, fail, interrupted, log_kind
+from corpuskit.cli.common import Log, Output, Tell, app, fail, interrupted, lines_shown, log_kind
 
 if TYPE_CHECKING:
     from corpuskit.pretrain.run import Pretrained
-
-Tell = Callable[[dict[str, Any]], None]
 
 
 @app.command()
@@ -92,7 +88,10 @@ def pretrain(
         if seed is not None:
             changed["seed"] = seed
         wanted = configuration.validate(changed, config)
-        with _shown(kind if speaks else "quiet") as show, _drawn(tensorboard if speaks else None) as draw:
+        with (
+            lines_shown(kind if speaks else "quiet", _warn, _live) as show,
+            _drawn(tensorboard if speaks else None) as draw,
+        ):
 
             def tell(line: dict[str, Any]) -> None:
                 show(line)
@@ -113,41 +112,27 @@ def pretrain(
             raise fail(str(error)) from None
 
 
+def _warn(line: dict[str, Any]) -> None:
+    if line["kind"] == "warning":
+        Console(stderr=True).print(f"[yellow]warning:[/] {escape(line['message'])}", highlight=False, soft_wrap=True)
+
+
 @contextmanager
-def _shown(log: str) -> Iterator[Tell]:
-    """Lines of the log as they come: a live line on a terminal, JSON, or nothing but warnings, or not even those."""
-    console = Console(stderr=True)
+def _live(console: Console) -> Iterator[Tell]:
+    """A live line: how far the run is, how it goes, and what is to come."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     def say(message: str) -> None:
         console.print(message, highlight=False, soft_wrap=True)
-
-    def warn(line: dict[str, Any]) -> None:
-        if line["kind"] == "warning":
-            say(f"[yellow]warning:[/] {escape(line['message'])}")
-
-    def write(line: dict[str, Any]) -> None:
-        sys.stderr.buffer.write(orjson.dumps(line) + b"\n")
-        sys.stderr.flush()
-
-    match log:
-        case "quiet":
-            yield lambda line: None
-            return
-        case "json":
-            yield write
-            return
-        case "auto" if not console.is_terminal:
-            yield warn
-            return
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[told]}"))
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None, told="")
 
         def draw(line: dict[str, Any]) -> None:
-            warn(line)
             match line["kind"]:
+                case "warning":
+                    say(f"[yellow]warning:[/] {escape(line['message'])}")
                 case "note":
                     say(escape(line["message"]))
                 case "start":
@@ -160,7 +145,7 @@ def _shown(log: str) -> Iterator[Tell]:
                     progress.update(task, total=line["steps"], completed=line["step"])
                     say(f"goes on from step {line['step']:,} of {line['steps']:,}")
                 case "train":
-                    progress.update(task, completed=line["step"], told=_live(line))
+                    progress.update(task, completed=line["step"], told=_how(line))
                 case "validation":
                     losses = ", ".join(f"{escape(name)} {value:.3f}" for name, value in line["loss"].items())
                     say(f"step {line['step']:,}: validation loss ({line['objective']}) {losses}")
@@ -168,7 +153,7 @@ def _shown(log: str) -> Iterator[Tell]:
         yield draw
 
 
-def _live(line: dict[str, Any]) -> str:
+def _how(line: dict[str, Any]) -> str:
     """A line of training in the one line that there is; what is not known is left out."""
     told = [f"{line['objective']} loss {line['loss']:.3f}", f"{line['tokens_per_second']:,.0f} tokens/s"]
     if line["mfu"]:

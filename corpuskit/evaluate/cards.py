@@ -11,7 +11,7 @@ from corpuskit.evaluate.records import TaskError
 from corpuskit.evaluate.results import Result, figure
 from corpuskit.evaluate.scoring import headline, scored
 from corpuskit.evaluate.statistics import spread
-from corpuskit.evaluate.weights import weights_hash
+from corpuskit.evaluate.systems.weights import weights_hash
 from corpuskit.files import InputFile
 from corpuskit.pretrain import curves
 from corpuskit.pretrain.card import card

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from corpuskit.evaluate import articles, brat, conll, e3c, negation, tables
+from corpuskit.evaluate.readers import articles, brat, conll, e3c, negation, tables
 from corpuskit.evaluate.records import Split, TaskError
 from corpuskit.steps import StepOptions
 
@@ -49,7 +49,7 @@ def _pattern(pattern: str) -> str:
 
 
 class Brat(StepOptions):
-    """Texts with entities in brat standoff; a part is a folder (:func:`corpuskit.evaluate.brat.read`)."""
+    """Texts with entities in brat standoff; a part is a folder (`readers.brat.read`)."""
 
     format: Literal["brat"] = "brat"
     only: tuple[str, ...] = Field((), description="the labels that are read; others are counted; all unless given")
@@ -65,7 +65,7 @@ class Brat(StepOptions):
 
 
 class Conll(StepOptions):
-    """Words and tags in columns; a part is a file or a folder (:func:`corpuskit.evaluate.conll.read`)."""
+    """Words and tags in columns; a part is a file or a folder (`readers.conll.read`)."""
 
     format: Literal["conll"] = "conll"
     only: tuple[str, ...] = Field((), description="the labels that are read; others are counted; all unless given")
@@ -89,7 +89,7 @@ class Conll(StepOptions):
 
 
 class E3C(StepOptions):
-    """The XMI of the European Clinical Case Corpus; a part is a folder (:func:`corpuskit.evaluate.e3c.read`)."""
+    """The XMI of the European Clinical Case Corpus; a part is a folder (`readers.e3c.read`)."""
 
     format: Literal["e3c"] = "e3c"
     layers: tuple[str, ...] = Field((e3c.CLINICAL,), min_length=1, description="annotations that are entities")
@@ -101,7 +101,7 @@ class E3C(StepOptions):
 
 
 class E3CColumns(StepOptions):
-    """Its preprocessed sentences; a part is a file or a folder (:func:`corpuskit.evaluate.e3c.read_columns`)."""
+    """Its preprocessed sentences; a part is a file or a folder (`readers.e3c.read_columns`)."""
 
     format: Literal["e3c-columns"] = "e3c-columns"
     tag: int = Field(-1, description="the column of tags")
@@ -113,7 +113,7 @@ class E3CColumns(StepOptions):
 
 
 class Negation(StepOptions):
-    """The columns of CAS and ESSAI; a part is a file (:func:`corpuskit.evaluate.negation.read`)."""
+    """The columns of CAS and ESSAI; a part is a file (`readers.negation.read`)."""
 
     format: Literal["negation"] = "negation"
     what: Literal["spans", "sentence"] = Field("spans", description="cues and scopes, or whether there are any")
@@ -125,7 +125,7 @@ class Negation(StepOptions):
 
 
 class Table(StepOptions):
-    """Texts with labels in CSV, TSV, JSON or JSONL; a part is a file (:func:`corpuskit.evaluate.tables.read`)."""
+    """Texts with labels in CSV, TSV, JSON or JSONL; a part is a file (`readers.tables.read`)."""
 
     format: Literal["table"] = "table"
     id: str = Field("", description="the column of names; rows are numbered unless given")
@@ -156,7 +156,7 @@ class Table(StepOptions):
 
 
 class Questions(StepOptions):
-    """Questions with choices in JSON; a part is a file (:func:`corpuskit.evaluate.tables.read_questions`)."""
+    """Questions with choices in JSON; a part is a file (`readers.tables.read_questions`)."""
 
     format: Literal["questions"] = "questions"
     same_id: tables.SameId = Field("refuse", description="two questions of one id: an error, or they get a number")
@@ -167,7 +167,7 @@ class Questions(StepOptions):
 
 
 class Senses(StepOptions):
-    """Words with several senses in JSONL; a part is a file (:func:`corpuskit.evaluate.tables.read_senses`)."""
+    """Words with several senses in JSONL; a part is a file (`readers.tables.read_senses`)."""
 
     format: Literal["senses"] = "senses"
 
@@ -177,7 +177,7 @@ class Senses(StepOptions):
 
 
 class Numbers(StepOptions):
-    """Numbers and what they measure in JSONL; a part is a file (:func:`corpuskit.evaluate.tables.read_numbers`)."""
+    """Numbers and what they measure in JSONL; a part is a file (`readers.tables.read_numbers`)."""
 
     format: Literal["numbers"] = "numbers"
 
@@ -187,7 +187,7 @@ class Numbers(StepOptions):
 
 
 class Jats(StepOptions):
-    """Articles in JATS with their type; a part is a folder or a file (:func:`corpuskit.evaluate.articles.read`)."""
+    """Articles in JATS with their type; a part is a folder or a file (`readers.articles.read`)."""
 
     format: Literal["jats"] = "jats"
     only: tuple[str, ...] = Field((), description="the types that are read; articles of others are counted")

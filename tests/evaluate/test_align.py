@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from corpuskit.evaluate import brat
-from corpuskit.evaluate.align import NOWHERE, TOO_OFTEN, Quoted, fold, pieces, reduced
+from corpuskit.evaluate.readers import brat
 from corpuskit.evaluate.records import Document, Entity
+from corpuskit.evaluate.systems.align import NOWHERE, TOO_OFTEN, Quoted, fold, pieces, reduced
 from corpuskit.evaluate.tokens import words
 
 TEXT = "Fièvre et toux. L'œdème, la fièvre puis\nune forte  fièvre ; fiévreuse."

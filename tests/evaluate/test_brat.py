@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from corpuskit.evaluate import brat
+from corpuskit.evaluate.readers import brat
 from corpuskit.evaluate.records import Document, Entity, TaskError
 from corpuskit.evaluate.tokens import (
     INSIDE_A_WORD,

@@ -16,8 +16,8 @@ from test_evaluate_run import task as task
 from corpuskit.evaluate.cards import write
 from corpuskit.evaluate.records import TaskError
 from corpuskit.evaluate.run import evaluate
+from corpuskit.evaluate.systems.weights import weights_hash
 from corpuskit.evaluate.tasks import Task
-from corpuskit.evaluate.weights import weights_hash
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from corpuskit.evaluate import conll
-from corpuskit.evaluate.conll import Columns
+from corpuskit.evaluate.readers import conll
+from corpuskit.evaluate.readers.conll import Columns
 from corpuskit.evaluate.records import Document, Entity, TaskError
 
 SENTENCES = "Des O\nlombalgies B-DISO\nmécaniques I-DISO\n. O\n\nFièvre B-DISO\ntoux B-DISO\n"

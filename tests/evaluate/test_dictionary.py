@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpuskit.evaluate import tasks
-from corpuskit.evaluate.dictionary import Dictionary, Lexicon
 from corpuskit.evaluate.protocol import Protocol
 from corpuskit.evaluate.records import Document, Entity, Outcome, Split
 from corpuskit.evaluate.scoring import scored
+from corpuskit.evaluate.systems.dictionary import Dictionary, Lexicon
 from corpuskit.evaluate.tasks import Data, Task
 
 OUTERMOST = Protocol(name="test", steps=1, policy="outermost")

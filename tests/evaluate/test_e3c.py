@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from corpuskit.evaluate import e3c
+from corpuskit.evaluate.readers import e3c
 from corpuskit.evaluate.records import Document, Entity, TaskError
 
 TEXT = "Toux 😀 et fièvre.\nLésion qui est cutanée.\n"

@@ -72,7 +72,7 @@ def test_progress_of_fine_tuning_and_of_questions_is_drawn(capsys: pytest.Captur
         {"kind": "step", "step": 7, "steps": 9, "problems": 1},
         {"kind": "note", "message": "take [care]"},
     ]
-    with command._shown("rich") as tell:
+    with command.lines_shown("rich", command._note, command._live) as tell:
         for line in lines:
             tell(line)
     assert "take [care]" in capsys.readouterr().err

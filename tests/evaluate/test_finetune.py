@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-from corpuskit.evaluate import batches, finetune, heads, tokens
-from corpuskit.evaluate.batches import Reading, batch, rows
-from corpuskit.evaluate.finetune import Encoder, Tagger, Training, drawn, open_encoder, packs
-from corpuskit.evaluate.heads import Tokens, head_of, pieces
+from corpuskit.evaluate import tokens
 from corpuskit.evaluate.protocol import Protocol
 from corpuskit.evaluate.records import Answer, Document, Entity, Outcome, Split, TaskError
 from corpuskit.evaluate.scoring import scored
+from corpuskit.evaluate.systems import batches, finetune, heads
+from corpuskit.evaluate.systems.batches import Reading, batch, rows
+from corpuskit.evaluate.systems.finetune import Encoder, Tagger, Training, drawn, open_encoder, packs
+from corpuskit.evaluate.systems.heads import Tokens, head_of, pieces
 from corpuskit.evaluate.tasks import Data, Task
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -614,7 +615,7 @@ def test_without_torch_there_is_a_word_of_what_to_install() -> None:
 sys.modules["torch"] = None
 from corpuskit.evaluate.records import TaskError
 try:
-    import corpuskit.evaluate.finetune
+    import corpuskit.evaluate.systems.finetune
 except TaskError as error:
     print(error)"""
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

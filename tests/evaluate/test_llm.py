@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from corpuskit.evaluate import questions
-from corpuskit.evaluate.llm import open_llm
 from corpuskit.evaluate.protocol import Protocol
-from corpuskit.evaluate.questions import Questions
 from corpuskit.evaluate.records import Document, Entity, Outcome, Split, TaskError
+from corpuskit.evaluate.systems import questions
+from corpuskit.evaluate.systems.llm import open_llm
+from corpuskit.evaluate.systems.questions import Questions
 from corpuskit.evaluate.tasks import Data, Task
 
 #: What a server answers to a request: what the model writes, or a response of its own.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from corpuskit.evaluate import negation
+from corpuskit.evaluate.readers import negation
 from corpuskit.evaluate.records import Document, Entity, TaskError
 
 NEGATED = (

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpuskit.evaluate import brat
 from corpuskit.evaluate.nesting import Policy, account, concatenated, layer_of, layers, nested, outermost
+from corpuskit.evaluate.readers import brat
 from corpuskit.evaluate.records import Document, Entity, Span, TaskError
 
 TEXT = "infarctus du myocarde aigu"

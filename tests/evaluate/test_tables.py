@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpuskit.evaluate import tables
+from corpuskit.evaluate.readers import tables
+from corpuskit.evaluate.readers.tables import Columns
 from corpuskit.evaluate.records import Document, Entity, TaskError
-from corpuskit.evaluate.tables import Columns
 
 COLUMNS = Columns("nom", "texte", "classe", "patient")
 

@@ -24,13 +24,13 @@ import numpy as np
 from corpuskit import runs
 from corpuskit.energy import Meter, Processors, counting
 from corpuskit.evaluate import scorers
-from corpuskit.evaluate.batches import Array, Batch, Example, batch, portions
-from corpuskit.evaluate.heads import Head, Tokens, head_of
 from corpuskit.evaluate.protocol import Protocol
 from corpuskit.evaluate.records import Answer, Document, Outcome, Span, TaskError
 from corpuskit.evaluate.scoring import gold, scored, selected_by
+from corpuskit.evaluate.systems.batches import Array, Batch, Example, batch, portions
+from corpuskit.evaluate.systems.heads import Head, Tokens, head_of
+from corpuskit.evaluate.systems.weights import weights_hash
 from corpuskit.evaluate.tasks import Data, Task
-from corpuskit.evaluate.weights import weights_hash
 from corpuskit.pretrain.config import PretrainError
 
 try:

@@ -28,10 +28,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from corpuskit.evaluate import nesting, tokens
-from corpuskit.evaluate.batches import Array, Example, Reading
 from corpuskit.evaluate.protocol import Protocol as Rules
 from corpuskit.evaluate.records import Answer, Document, Entity, Span, TaskError
 from corpuskit.evaluate.scoring import policy_of
+from corpuskit.evaluate.systems.batches import Array, Example, Reading
 from corpuskit.evaluate.tasks import Data, Part, Task
 
 try:

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from corpuskit.evaluate import folders
+from corpuskit.evaluate.readers import folders
 from corpuskit.evaluate.records import Document, Entity, Split, TaskError
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")

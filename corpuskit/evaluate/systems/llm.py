@@ -1,7 +1,7 @@
 """Large language models as systems: asked over an OpenAI-compatible server, zero-shot or few-shot.
 
 Every document of test is a question, or several where spans are asked for in a long text. The wording is that of
-:mod:`corpuskit.evaluate.questions`; :mod:`corpuskit.evaluate.align` finds where the quotes stand; and what is found is
+`questions`; `align` finds where the quotes stand; and what is found is
 reduced by the protocol's policy, as gold is. An answer that is none (broken off, no JSON, refused) finds nothing: its
 document stays below the line, with the problem beside it.
 """
@@ -26,12 +26,12 @@ from pydantic import ValidationError
 from corpuskit import settings
 from corpuskit.energy import Meter
 from corpuskit.enrich.prompts import InvalidAnswer
-from corpuskit.evaluate import questions
-from corpuskit.evaluate.align import Quoted, reduced
 from corpuskit.evaluate.protocol import Protocol
-from corpuskit.evaluate.questions import Question, Questions, Wording
 from corpuskit.evaluate.records import Answer, Document, Entity, Outcome, Span, TaskError
 from corpuskit.evaluate.scoring import gold, policy_of
+from corpuskit.evaluate.systems import questions
+from corpuskit.evaluate.systems.align import Quoted, reduced
+from corpuskit.evaluate.systems.questions import Question, Questions, Wording
 from corpuskit.evaluate.tasks import Data, Task
 
 try:

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 from pathlib import Path
 
-from corpuskit.evaluate import folders
+from corpuskit.evaluate.readers import folders
 from corpuskit.evaluate.records import Document, Entity, Span, Split, TaskError
 
 #: What lines that are no entities say, by what they begin with.
@@ -32,7 +32,7 @@ def read(path: str | Path, folder: str = "", *, label_in_note: str = "", group: 
     """Read documents in brat standoff.
 
     Args:
-        path: a folder, an archive or whatever :func:`corpuskit.evaluate.folders.read` takes.
+        path: a folder, an archive or whatever :func:`corpuskit.evaluate.readers.folders.read` takes.
         folder: only what is in a folder whose path ends so, such as ``train/EMEA``.
         label_in_note: where the label is not the type but in a note, as in Mantra GSC: a regular expression that
             finds it there. What is found twice is two entities of one span.

@@ -19,21 +19,21 @@ def open_system(name: str, **asking: Any) -> System:
 
     Args:
         name: see above.
-        asking: options for those that are asked, see :func:`corpuskit.evaluate.llm.open_llm`.
+        asking: options for those that are asked, see :func:`corpuskit.evaluate.systems.llm.open_llm`.
 
     Raises:
         TaskError: there is none, or something that it needs is not installed.
     """
     if name == DICTIONARY:
-        from corpuskit.evaluate.dictionary import Dictionary
+        from corpuskit.evaluate.systems.dictionary import Dictionary
 
         return Dictionary()
     if name.startswith(LLM):
-        from corpuskit.evaluate.llm import open_llm
+        from corpuskit.evaluate.systems.llm import open_llm
 
         return open_llm(name, **{option: value for option, value in asking.items() if value is not None})
     if given := [option for option, value in asking.items() if value not in (None, 0)]:
         raise TaskError(f"--{given[0].replace('_', '-')} is for a model that is asked (llm:URL#NAME), not for {name}")
-    from corpuskit.evaluate.finetune import open_encoder
+    from corpuskit.evaluate.systems.finetune import open_encoder
 
     return open_encoder(name)

@@ -4,7 +4,7 @@
   UTF-16 code units, and are made characters here.
 - ``data_collection/French/layer1/*.json``: the same texts with where they come from, and no annotation. A text there
   has spaces where the lines of the XMI break.
-- ``preprocessed_data/clinical_entities/**/*.txt`` and ``*.iob``: columns in IOB2 (:mod:`corpuskit.evaluate.conll`),
+- ``preprocessed_data/clinical_entities/**/*.txt`` and ``*.iob``: columns in IOB2 (`readers.conll`),
   without documents, and without the entities that IOB2 cannot say.
 
 A discontinuous entity is but marked as such in the XMI: it has one span, from its first word to its last, and nothing
@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 from lxml import etree
 
-from corpuskit.evaluate import conll, folders
+from corpuskit.evaluate.readers import conll, folders
 from corpuskit.evaluate.records import Document, Entity, Split, TaskError
 
 #: The layer of pathologies and symptoms, on which models are compared; and their label.

@@ -38,9 +38,9 @@ from pydantic import Field, ValidationError
 
 from corpuskit import settings
 from corpuskit.enrich.prompts import InvalidAnswer
-from corpuskit.evaluate.align import Mention, pieces, reduced
 from corpuskit.evaluate.nesting import Policy
 from corpuskit.evaluate.records import Document, Span, TaskError
+from corpuskit.evaluate.systems.align import Mention, pieces, reduced
 from corpuskit.evaluate.tasks import Data, Task
 from corpuskit.evaluate.tokens import words
 from corpuskit.steps import StepOptions

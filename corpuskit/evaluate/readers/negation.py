@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from corpuskit.evaluate import folders, tables
+from corpuskit.evaluate.readers import folders, tables
 from corpuskit.evaluate.records import Document, Entity, Span, Split, TaskError
 
 CUE, SCOPE = "CUE", "SCOPE"

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from corpuskit.evaluate import folders, tokens
+from corpuskit.evaluate import tokens
+from corpuskit.evaluate.readers import folders
 from corpuskit.evaluate.records import Document, Span, Split, TaskError
 
 ENDINGS = (".conll", ".iob", ".iob2", ".bio", ".tsv", ".txt")
@@ -77,7 +78,7 @@ def read(
     """Read documents in columns.
 
     Args:
-        path: a file, or whatever :func:`corpuskit.evaluate.folders.read` takes.
+        path: a file, or whatever :func:`corpuskit.evaluate.readers.folders.read` takes.
         folder: only what is in a folder whose path ends so.
         columns: where what is; the first and the last where nothing is said.
         endings: of the names of the files that are read.

@@ -1,0 +1,1 @@
+"""What can be evaluated: encoders that are fine-tuned, models that are asked, and a dictionary to be above."""
