@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +36,13 @@ class Energy(NamedTuple):
     def told(self) -> dict[str, Any]:
         """As a manifest has it."""
         return {"kwh": None if self.kwh is None else round(self.kwh, 9), "how": self.how}
+
+
+def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The energy of several stages together, as manifests have it; unknown where that of one is."""
+    known = [one["kwh"] for one in told if one["kwh"] is not None]
+    how = "; ".join(dict.fromkeys(one["how"] for one in told)) or "unknown"
+    return {"kwh": round(sum(known), 9) if len(known) == len(told) else None, "how": how}
 
 
 class Meter:

@@ -39,10 +39,10 @@ WORK = ".work"
 MANIFEST = "manifest.json"
 
 
-def versions() -> dict[str, str]:
-    """The installed version of each package of :data:`PACKAGES`, and of Python."""
+def versions(*more: str) -> dict[str, str]:
+    """The installed version of each package of :data:`PACKAGES` and of others, and of Python."""
     found = {"python": platform.python_version()}
-    for name in PACKAGES:
+    for name in (*PACKAGES, *more):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -132,3 +132,10 @@ def test_every_stage_tells_what_it_used(tmp_path: Path) -> None:
     # What it used does not make another run of it.
     assert not build(config, tmp_path / "corpus").worked
     assert not publish(tmp_path / "corpus", tmp_path / "published", samples={"all": tmp_path / "drawn"}).worked
+
+
+def test_stages_together_are_known_only_if_all_are() -> None:
+    measured, guessed = {"kwh": 0.25, "how": "measured"}, {"kwh": 0.5, "how": "estimated"}
+    assert energy.added([measured, guessed, measured]) == {"kwh": 1.0, "how": "measured; estimated"}
+    assert energy.added([measured, {"kwh": None, "how": "unknown"}]) == {"kwh": None, "how": "measured; unknown"}
+    assert energy.added([]) == {"kwh": 0, "how": "unknown"}

@@ -7,9 +7,7 @@ given to its stage, which goes on with what it finds, or refuses it.
 
 from __future__ import annotations
 
-import importlib.metadata
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -290,17 +288,9 @@ def _done(unit: Unit, output: Path, word: Mapping[str, Any], key: str) -> bool:
 
 def _key(unit: Unit, output: Path) -> str:
     """A hash of all that decides what a unit comes to: what is asked, what it reads, and by which versions."""
-    versions = runs.versions() | (_versions() if unit.level in ("tokenizers", *COMPUTING) else {})
+    versions = runs.versions(*(_PACKAGES if unit.level in ("tokenizers", *COMPUTING) else ()))
     reads = {name: _content(carry.place(output, read)) for name, read in unit.reads.items()}
     return runs.fingerprint(unit.level, unit.spec, reads, versions)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
 
 
 def _content(path: Path) -> Any:
@@ -363,10 +353,10 @@ def _conclude(done: Ablated, fingerprint: str, started: str) -> None:
              "energy": _spent(manifests[id])}
             for id, one in done.outcomes.items()
         ],
-        "energy": _added([_spent(one) for one in manifests.values()]),
+        "energy": energy.added([_spent(one) for one in manifests.values()]),
         # What led to the corpora, annotations and models that were there already.
         "before": [asdict(one) for one in energy.stages(list(manifests.values())) if one.fingerprint not in own],
-        "versions": runs.versions() | _versions(),
+        "versions": runs.versions(*_PACKAGES),
         "machine": runs.machine(),
         "outputs": [file.name for file in files if file.exists()],
     }  # fmt: skip
@@ -377,9 +367,3 @@ def _spent(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The energy of a stage, as its manifest has it."""
     told = manifest.get("energy") or {}
     return {"kwh": told.get("kwh"), "how": told.get("how", "unknown")}
-
-
-def _added(spent: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    known = [one["kwh"] for one in spent if one["kwh"] is not None]
-    how = Counter(one["how"] for one in spent)
-    return {"kwh": round(sum(known), 9) if len(known) == len(spent) else None, "how": "; ".join(how)}

@@ -377,7 +377,8 @@ def to_terminal(table: Table) -> RenderableType:
     """One table for the terminal."""
     grid = Grid(box=None, pad_edge=False, header_style="dim")
     for place, head in enumerate(table.heads):
-        grid.add_column(Text(head), justify="right" if place else "left", overflow="fold")
+        # Names stay whole; on a narrow terminal figures go over several lines.
+        grid.add_column(Text(head), justify="right" if place else "left", overflow="fold", no_wrap=not place)
     for row in table.rows:
         grid.add_row(*(Text(f"{cell.text}{cell.mark}", "bold" if cell.best else "") for cell in row))
     told = Padding(Text(" ".join(table.caption), "dim"), (0, 0, 1, 0))

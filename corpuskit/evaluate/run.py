@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from corpuskit import runs
-from corpuskit.energy import Meter, Processors
+from corpuskit.energy import Meter, Processors, added
 from corpuskit.evaluate import results, statistics, tasks
 from corpuskit.evaluate.protocol import Protocol as Rules
 from corpuskit.evaluate.records import Answer, Document, Outcome, Span, Split, TaskError
@@ -25,6 +25,9 @@ from corpuskit.evaluate.results import TOOL
 from corpuskit.evaluate.scorers import Score
 from corpuskit.evaluate.scoring import Scored, check, headline, scored, units
 from corpuskit.evaluate.tasks import Data, Task
+
+#: What may change an answer, beside what every run depends on.
+_PACKAGES = ("torch", "transformers", "tokenizers")
 
 Line = dict[str, Any]
 Tell = Callable[[Line], None]
@@ -112,7 +115,7 @@ def evaluate(
             }
             for task in wanted
         ],
-        "versions": runs.versions() | _versions(),
+        "versions": runs.versions(*_PACKAGES),
     }
     fingerprint = runs.fingerprint(TOOL, told, [_content(one) for one in read.values()])
     try:
@@ -135,7 +138,7 @@ def evaluate(
                 "started": started,
                 "finished": runs.now(),
                 **told,
-                "energy": _added(spent),
+                "energy": added(spent),
                 "machine": runs.machine(),
             }
             runs.write_json(fresh / runs.MANIFEST, manifest)
@@ -157,17 +160,6 @@ def _labelled(task: Task, data: Data) -> Task:
 
 def _tokens(protocol: Rules) -> bool:
     return protocol.count == "tokens"
-
-
-def _versions() -> dict[str, str]:
-    import importlib.metadata
-    from contextlib import suppress
-
-    found = {}
-    for name in ("torch", "transformers", "tokenizers"):
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
 
 
 def _limited(data: Data, limit: int | None) -> Data:
@@ -284,9 +276,3 @@ def _by_label(each: Sequence[Score]) -> dict[str, Any]:
             name: sum(getattr(one, name) for one in of_seeds) / len(each) for name in ("precision", "recall", "f1")
         } | {"support": max(one.support for one in of_seeds)}
     return found
-
-
-def _added(spent: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    known = [one["kwh"] for one in spent if one["kwh"] is not None]
-    how = "; ".join(dict.fromkeys(one["how"] for one in spent)) or "unknown"
-    return {"kwh": round(sum(known), 9) if len(known) == len(spent) else None, "how": how}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -126,7 +125,7 @@ def _fingerprint(config: PretrainConfig, start: Mapping[str, Any], data: Sequenc
         decisive["start"].pop("model")
     texts = [one.told["fingerprint"] for one in data[: len(config.data.sources)]]
     known = {name: start[name] for name in ("model_sha256", "tokenizer_sha256", "commit")}
-    versions = _versions()
+    versions = runs.versions(*_PACKAGES)
     decisive_versions = {name: versions[name] for name in (*_PACKAGES, "corpuskit-fr")}
     return runs.fingerprint(TOOL, decisive, known, texts, decisive_versions)
 
@@ -195,10 +194,6 @@ def _licence(model: Any) -> str | None:
     return None
 
 
-def _versions() -> dict[str, str]:
-    return runs.versions() | {name: importlib.metadata.version(name) for name in _PACKAGES}
-
-
 def _manifest_of(data: Path) -> dict[str, Any] | None:
     """The manifest of a data set, or of the publication that it is a table of."""
     return runs.read_manifest(data) or (runs.read_manifest(data.parents[1]) if data.parent.name == "data" else None)
@@ -248,7 +243,7 @@ def _write(
         ],
         "training": told,
         "energy": cost.report(trained.spent, told["device"], told["devices"], told["seconds"], manifests, grid),
-        "versions": _versions(),
+        "versions": runs.versions(*_PACKAGES),
         "machine": runs.machine(),
     }  # fmt: skip
     known = runs.public(known)

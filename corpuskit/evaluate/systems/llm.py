@@ -1,9 +1,9 @@
 """Large language models as systems: asked over an OpenAI-compatible server, zero-shot or few-shot.
 
 Every document of test is a question, or several where spans are asked for in a long text. The wording is that of
-`questions`; `align` finds where the quotes stand; and what is found is
-reduced by the protocol's policy, as gold is. An answer that is none (broken off, no JSON, refused) finds nothing: its
-document stays below the line, with the problem beside it.
+`questions`; `align` finds where the quotes stand; and what is found is reduced by the protocol's policy, as gold is. An
+answer that is none (broken off, no JSON, refused) finds nothing: its document stays below the line, with the problem
+beside it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,88 @@
+"""What small models are worth: ``python benchmarks/small_evaluation.py --models DIR --real-data DIR --output DIR``.
+
+The models of ``small_models.py`` (general French only, continued, from scratch), a dictionary, and a large model if one
+is served (``--llm llm:URL#NAME``), on QUAERO dev, Mantra, FRASIMED and MORFITT: five seeds, every scorer. Protocols:
+``protocols/``. What is finished is kept; an interrupted run goes on. Results: ``results/evaluation.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+
+from corpuskit.evaluate import compare, leaderboard, tasks
+from corpuskit.evaluate.protocol import load
+from corpuskit.evaluate.run import evaluate
+from corpuskit.evaluate.systems.opening import DICTIONARY, open_system
+
+HERE = Path(__file__).parent
+MODELS = ("general", "continued", "from-scratch")
+#: Of each task the protocol, and the documents of test.
+TASKS: dict[str, tuple[str, int | None]] = {
+    "quaero-medline-dev": ("small", None),
+    "quaero-emea-dev": ("small", None),
+    "mantra": ("small", None),
+    "frasimed-distemist": ("small-long", 50),
+    "morfitt": ("small-labels", 300),
+}
+#: Documents that a large model on a processor is asked about.
+ASKED = {"quaero-medline-dev": 60, "mantra": 50, "morfitt": 40}
+_KEPT = ("system", "protocol", "seeds", "limit", "energy", "versions", "fingerprint")
+
+
+def run(given: argparse.Namespace) -> None:
+    systems = {name: str(given.models / name) for name in MODELS} | {DICTIONARY: DICTIONARY}
+    wanted = [(name, where, task, limit, {}) for name, where in systems.items() for task, (_, limit) in TASKS.items()]
+    if given.llm:
+        asking = {"shots": given.shots, "api": "completions", "parameters": 268_098_176, "concurrency": 8}
+        wanted += [("llm", given.llm, task, limit, asking) for task, limit in ASKED.items()]
+    for name, where, task, limit, asking in wanted:
+        rules = load(HERE / "protocols" / f"{TASKS[task][0]}.yaml")
+        evaluate(
+            open_system(where, **asking), [tasks.load(task)], given.real_data, given.output / f"{name}-{task}",
+            protocol=rules, limit=limit,
+        )  # fmt: skip
+
+
+def collected(output: Path) -> dict[str, Any]:
+    """What the folders of evaluations tell, without the answers."""
+    found = {}
+    for manifest in sorted(output.glob("*/manifest.json")):
+        told = orjson.loads(manifest.read_bytes())
+        for task in told["tasks"]:
+            scores = orjson.loads((manifest.parent / task["task"]["name"] / "scores.json").read_bytes())
+            found[manifest.parent.name] = {name: told[name] for name in _KEPT} | {"task": task, "scores": scores}
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, help="what small_models.py wrote; none: only look at the output")
+    parser.add_argument("--real-data", type=Path, default=os.environ.get("CORPUSKIT_REAL_DATA"))
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--llm", default="", help="a model that is served: llm:URL#NAME")
+    parser.add_argument("--shots", type=int, default=3)
+    parser.add_argument("--markdown", type=Path, help="write the tables here")
+    parser.add_argument("--json", type=Path, help="write what the runs tell here")
+    given = parser.parse_args()
+    if given.models:
+        run(given)
+    found = compare.compare(compare.find([given.output]), DICTIONARY)
+    Console(width=None if sys.stdout.isatty() else 160).print(leaderboard.terminal(found))
+    if given.markdown:
+        given.markdown.write_text(leaderboard.markdown(found), encoding="utf-8")
+    if given.json:
+        told = {"command": "python benchmarks/small_evaluation.py", "runs": collected(given.output)}
+        given.json.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
