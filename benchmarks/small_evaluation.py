@@ -1,8 +1,9 @@
 """What small models are worth: ``python benchmarks/small_evaluation.py --models DIR --real-data DIR --output DIR``.
 
-The models of ``small_models.py`` (general French only, continued, from scratch), a dictionary, and a large model if one
-is served (``--llm llm:URL#NAME``), on QUAERO dev, Mantra, FRASIMED and MORFITT: five seeds, every scorer. Protocols:
-``protocols/``. What is finished is kept; an interrupted run goes on. Results: ``results/evaluation.json``.
+The models of ``small_models.py`` (general French only, continued, from scratch), a dictionary, and with ``--llm`` the
+demo model of 270 million parameters in a vLLM on the processor, on QUAERO dev, Mantra, FRASIMED and MORFITT: five
+seeds, every scorer. Protocols: ``protocols/``. What is finished is kept; an interrupted run goes on.
+Results: ``results/evaluation.json``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 import orjson
 from rich.console import Console
 
+from corpuskit.enrich import demo_model
+from corpuskit.enrich.server import serve
 from corpuskit.evaluate import compare, leaderboard, tasks
 from corpuskit.evaluate.protocol import load
 from corpuskit.evaluate.run import evaluate
@@ -29,26 +32,40 @@ TASKS: dict[str, tuple[str, int | None]] = {
     "quaero-medline-dev": ("small", None),
     "quaero-emea-dev": ("small", None),
     "mantra": ("small", None),
-    "frasimed-distemist": ("small-long", 50),
+    "frasimed-distemist": ("small-long", 30),
     "morfitt": ("small-labels", 300),
 }
 #: Documents that a large model on a processor is asked about.
-ASKED = {"quaero-medline-dev": 60, "mantra": 50, "morfitt": 40}
+ASKED = {"quaero-medline-dev": 40, "mantra": 30, "frasimed-distemist": 3, "morfitt": 30}
+#: Of the demo model.
+PARAMETERS = 268_098_176
 _KEPT = ("system", "protocol", "seeds", "limit", "energy", "versions", "fingerprint")
 
 
 def run(given: argparse.Namespace) -> None:
     systems = {name: str(given.models / name) for name in MODELS} | {DICTIONARY: DICTIONARY}
-    wanted = [(name, where, task, limit, {}) for name, where in systems.items() for task, (_, limit) in TASKS.items()]
-    if given.llm:
-        asking = {"shots": given.shots, "api": "completions", "parameters": 268_098_176, "concurrency": 8}
-        wanted += [("llm", given.llm, task, limit, asking) for task, limit in ASKED.items()]
-    for name, where, task, limit, asking in wanted:
-        rules = load(HERE / "protocols" / f"{TASKS[task][0]}.yaml")
-        evaluate(
-            open_system(where, **asking), [tasks.load(task)], given.real_data, given.output / f"{name}-{task}",
-            protocol=rules, limit=limit,
-        )  # fmt: skip
+    for name, where in systems.items():
+        for task, (_, limit) in TASKS.items():
+            put(given, name, where, task, limit)
+
+
+def ask(given: argparse.Namespace) -> None:
+    """The same of the demo model, zero-shot and with examples, on fewer documents."""
+    with serve(demo_model.serve_options(), given.output / "vllm.log", print) as server:
+        where = f"llm:{server.url}#{server.model}"
+        for shots in (given.shots, 0):
+            for task, limit in ASKED.items():
+                put(given, f"llm-{shots}-shot", where, task, limit, shots=shots, api="completions", concurrency=8,
+                    parameters=PARAMETERS)  # fmt: skip
+
+
+def put(given: argparse.Namespace, name: str, where: str, task: str, limit: int | None, **asking: Any) -> None:
+    rules = load(HERE / "protocols" / f"{TASKS[task][0]}.yaml")
+    seeds = range(1, given.asked_seeds + 1) if asking else ()
+    folder = given.output / f"{name}-{task}"
+    if not (folder / "manifest.json").exists():
+        evaluate(open_system(where, **asking), [tasks.load(task)], given.real_data, folder, protocol=rules, seeds=seeds,
+                 limit=limit)  # fmt: skip
 
 
 def collected(output: Path) -> dict[str, Any]:
@@ -67,13 +84,16 @@ def main() -> int:
     parser.add_argument("--models", type=Path, help="what small_models.py wrote; none: only look at the output")
     parser.add_argument("--real-data", type=Path, default=os.environ.get("CORPUSKIT_REAL_DATA"))
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--llm", default="", help="a model that is served: llm:URL#NAME")
+    parser.add_argument("--llm", action="store_true", help="ask the demo model as well")
+    parser.add_argument("--asked-seeds", type=int, default=1, help="runs of the model that is asked, with examples")
     parser.add_argument("--shots", type=int, default=3)
     parser.add_argument("--markdown", type=Path, help="write the tables here")
     parser.add_argument("--json", type=Path, help="write what the runs tell here")
     given = parser.parse_args()
     if given.models:
         run(given)
+    if given.llm:
+        ask(given)
     found = compare.compare(compare.find([given.output]), DICTIONARY)
     Console(width=None if sys.stdout.isatty() else 160).print(leaderboard.terminal(found))
     if given.markdown:

@@ -86,6 +86,19 @@ def no_such_option(name: str, known: Collection[str]) -> str:
     return f"no such option; {mend}"
 
 
+def along(what: str, name: str | Path, known: Collection[str]) -> str:
+    """What to say of a file that is not there, where it may have been meant to be one of those that come along.
+
+    Args:
+        what: they are called.
+        name: that was given.
+        known: their names.
+    """
+    near = difflib.get_close_matches(str(name), known, n=1)
+    mend = f"; did you mean {near[0]}?" if near else ""
+    return f"there is no such file; {what} that come along are {', '.join(known)}{mend}"
+
+
 def folders(installed: str, checkout: str) -> tuple[Path, Path]:
     """Where files are that come with corpuskit: in the package when installed, beside it in a checkout.
 

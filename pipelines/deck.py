@@ -83,6 +83,8 @@ QUALITY = {
     "missing": 1,
 }
 PROMPT = "biomed-enriched-fr"
+#: The file that a stage writes last.
+LAST = ("manifest.json", "enrichment.json")
 TASKS = ("demo-ner", "demo-labels", "demo-choice")
 #: What ends a stage with a message for people.
 TOLD = (BuildError, EnrichError, OSError, PretrainError, PublishError, ReportError, ServerError, TaskError, TaskFailed,
@@ -108,12 +110,14 @@ class Deck:
         self.tell(name, folder, "done" if done.worked else "from before", begun)
 
     def file(self, name: str, file: str, reads: Sequence[str], write: Callable[[Path], object]) -> None:
-        """Write a file, unless it is there and none of the folders that it tells of is newer."""
+        """Write a file, whole or not at all, unless it is there and none of the folders that it tells of is newer."""
         begun, path = time.monotonic(), self.output / file
-        made = [found.stat().st_mtime_ns for one in reads for found in (self.output / one).rglob("manifest.json")]
-        there = path.exists() and path.stat().st_mtime_ns > max(made)
+        ends = [found for one in reads for last in LAST for found in (self.output / one).rglob(last)]
+        there = path.exists() and path.stat().st_mtime_ns > max(end.stat().st_mtime_ns for end in ends)
         if not there:
-            write(path)
+            partial = path.with_name(f".{path.name}")
+            write(partial)
+            partial.replace(path)
         self.tell(name, file, "from before" if there else "done", begun)
 
     def tell(self, name: str, where: str, state: str, begun: float | None = None) -> None:
@@ -205,7 +209,9 @@ def enriched(deck: Deck, corpus: Path, given: argparse.Namespace) -> list[Path]:
         deck.tell("enrich", "", "left out: there is no language model (--endpoint URL --model NAME, or --serve demo)")
         return []
     begun = time.monotonic()
-    if asked_before(folder, given.model) and not deck.new:  # a server takes a while to start
+    if (
+        asked_before(folder, demo_model.NAME if given.serve else given.model) and not deck.new
+    ):  # a server takes a while to start
         deck.tell("enrich", "labels", "from before", begun)
         return [folder]
     with server(given, folder / "vllm.log") as (url, model, meter, told):
@@ -227,13 +233,14 @@ def enriched(deck: Deck, corpus: Path, given: argparse.Namespace) -> list[Path]:
     return [folder]
 
 
-def asked_before(folder: Path, model: str | None) -> bool:
-    """Whether a model has answered: this one, where it is named. The report is written last."""
+def asked_before(folder: Path, model: str) -> bool:
+    """Whether this model has answered. The report is written last."""
     try:
         report: dict[str, Any] = json.loads((folder / "enrichment.json").read_bytes())
     except OSError:
         return False
-    return model is None or report["asking"]["model"] == model
+    asked: str = report["asking"]["model"]
+    return asked == model
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from corpuskit import cli, runs
 from corpuskit.ablate import carry, study
-from corpuskit.ablate.run import Ablated, ablate, look
+from corpuskit.ablate.run import Ablated, _key, ablate, look
 from corpuskit.ablate.study import StudyError, merged
 from corpuskit.executors import Execution, SlurmProfile
 
@@ -167,6 +167,7 @@ CORPUS = content()["corpora"]["cases"]
         ({"corpora": {"a": {}}}, "corpora.a: give either `path` (a corpus that is there) or `build` (a configuration)"),
         ({"corpora": {"a b": CORPUS}}, "corpora.a b: a name is of letters, digits, - and _ (given: 'a b')"),
         ({"corpora": {"a": CORPUS | {"chnage": {}}}}, "corpora.a.chnage: no such option; did you mean `change`?"),
+        ({"student": "nowhere"}, "student: {folder}/nowhere: there is no such folder"),
         ({"corpora": {"a": {"path": "nowhere"}}}, "corpora.a: {folder}/nowhere: there is no such folder"),
         (
             {"corpora": {"a": CORPUS | {"change": {"langage": "any"}}}},
@@ -212,6 +213,16 @@ CORPUS = content()["corpora"]["cases"]
         ({"evaluate": {"tasks": ["demo-ner"]}}, "evaluate.data: missing; add it (folder of their data; `demo` for what "
                                                 "comes along)"),
         ({"evaluate": EVALUATE | {"data": "quaero"}}, "evaluate: {folder}/quaero: there is no such folder"),
+        (
+            {"evaluate": EVALUATE | {"tasks": ["demo-ner", "demo-labels", "demo-ner"]}},
+            "evaluate: the task demo-ner is given twice",
+        ),
+        (
+            {"evaluate": EVALUATE | {"tasks": ["demo-ner"], "change": {"select_by": "stict"}}},
+            "evaluate: task demo-ner, protocol camembert-bio: there is no select_by 'stict'; there are strict, "
+            "strict_macro, exact_span, overlap, overlap_span, token_with_o, token_with_o_weighted, token_with_o_macro, "
+            "token, token_weighted, token_macro, strict_all",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_place(changed: dict[str, Any], told: str, tmp_path: Path) -> None:
@@ -222,15 +233,28 @@ def test_what_is_wrong_is_told_with_its_place(changed: dict[str, Any], told: str
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli.app, ["ablate", "try-on-cp", "--output", str(tmp_path / "out")])
     assert done.exit_code == 1
-    assert "try-on-cp: there is no such file; those that come along are biomed-fr, try-on-cpu" in done.output
+    told = "try-on-cp: there is no such file; those that come along are biomed-fr, try-on-cpu; did you mean try-on-cpu?"
+    assert told in done.output
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     plan = study.validate(only_evaluated(dictionary="dictionary"))
-    with pytest.raises(StudyError, match="holds something else: choose another folder"):
-        ablate(plan, tmp_path)
+    for function in (ablate, look):
+        with pytest.raises(StudyError, match="holds something else: choose another folder"):
+            function(plan, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_data_that_a_task_cannot_use_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    data = tmp_path / "data" / "demo-labels"
+    shutil.copytree(SAMPLES / "tasks" / "demo-labels", data)
+    (data / "dev.csv").unlink()
+    plan = study.validate(content(evaluate=EVALUATE | {"data": "data"}), tmp_path)
+    for function in (ablate, look):
+        with pytest.raises(StudyError, match=r"^evaluate: task demo-labels: .*dev\.csv"):
+            function(plan, tmp_path / "study")
+    assert not (tmp_path / "study").exists()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -431,6 +455,9 @@ def test_what_was_read_decides_whether_a_unit_is_done(tmp_path: Path) -> None:
     shutil.copytree(SAMPLES / "tasks", data)
     plan = study.validate(only_evaluated(dictionary="dictionary") | {"evaluate": EVALUATE | {"data": "data"}}, tmp_path)
     assert states(ablate(plan, tmp_path / "study")) == {"results/dictionary": "done"}
+    (data / "manifest.json").write_text('{"files": []}')  # their makers' own, which says nothing of what is there
+    assert states(ablate(plan, tmp_path / "study")) == {"results/dictionary": "done"}
+    assert states(ablate(plan, tmp_path / "study")) == {"results/dictionary": "before"}
     file = data / "demo-labels" / "train.csv"
     file.write_text(file.read_text())  # written again, with the same content: its stage looks, and does nothing
     lines: list[dict[str, Any]] = []
@@ -438,3 +465,48 @@ def test_what_was_read_decides_whether_a_unit_is_done(tmp_path: Path) -> None:
     ablate(plan, tmp_path / "study", tell=lines.append)
     assert (tmp_path / "study" / "results" / "dictionary" / "manifest.json").stat().st_mtime_ns == before
     assert [line["state"] for line in lines] == ["done"]
+
+
+def test_another_baseline_makes_the_table_anew(tmp_path: Path) -> None:
+    given = only_evaluated(one="dictionary", two="dictionary")
+    assert ablate(study.validate(given | {"baseline": "one"}), tmp_path / "study").worked
+    done = ablate(study.validate(given | {"baseline": "two", "description": "which?"}), tmp_path / "study")
+    assert (done.worked, set(states(done).values())) == (False, {"before"})
+    table = (tmp_path / "study" / "study.md").read_text()
+    assert table.startswith("# small\n\n| run | demo-labels, camembert-bio: accuracy |")
+    assert "which?. Figures" in table
+    assert "above and below two, both p-values" in table
+    assert json.loads((tmp_path / "study" / "manifest.json").read_text())["study"]["baseline"] == "two"
+
+
+def test_without_one_result_there_is_no_table(tmp_path: Path) -> None:
+    output = tmp_path / "study"
+    ablate(study.validate(only_evaluated(dictionary="dictionary")), output)
+    (tmp_path / "study.yaml").write_text(json.dumps(only_evaluated(gone="./nowhere")))
+    done = CliRunner().invoke(cli.app, ["ablate", str(tmp_path / "study.yaml"), "--output", str(output)])
+    assert done.exit_code == 1
+    assert "Written to" not in done.output
+    assert not list(output.glob("study.*"))
+
+
+def test_what_a_pattern_finds_and_the_code_of_a_loader_are_looked_at(tmp_path: Path) -> None:
+    build = {"sources": [{"type": "jsonl", "path": "cases-*.jsonl", "name": "cases"}]}
+    (tmp_path / "task.yaml").write_text(
+        "{title: t, source: s, licence: l, kind: labels, loader: {format: python, function: 'reads.py:read'},"
+        " parts: {train: a, dev: b, test: c}}"
+    )
+    given = content(corpora={"cases": {"build": build}}, evaluate=EVALUATE | {"tasks": ["task.yaml"]})
+
+    def keys() -> list[str]:
+        plan = study.validate(given, tmp_path)
+        return [_key(plan.units[id], tmp_path / "study") for id in ("corpora/cases", "results/cases.whole.scratch")]
+
+    (tmp_path / "cases-1.jsonl").write_text("{}")
+    (tmp_path / "reads.py").write_text("")
+    first = keys()
+    assert keys() == first
+    (tmp_path / "cases-2.jsonl").write_text("{}")
+    second = keys()
+    assert (second[0] != first[0], second[1]) == (True, first[1])
+    (tmp_path / "reads.py").write_text("# other")
+    assert (keys()[0], keys()[1] != second[1]) == (second[0], True)

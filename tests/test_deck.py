@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +73,36 @@ def test_options_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "give --endpoint URL and --model NAME together, or --serve demo alone" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_written_anew_when_what_it_tells_of_is_newer(tmp_path: Path) -> None:
+    module = runpy.run_path(str(ROOT / "pipelines" / "deck.py"))
+    told: list[str] = []
+
+    class Quiet(module["Deck"]):  # type: ignore[misc]
+        def tell(self, name: str, where: str, state: str, begun: float | None = None) -> None:
+            told.append(state)
+
+    def stamp(file: str, seconds: int) -> None:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("{}")
+        os.utime(tmp_path / file, (seconds, seconds))
+
+    def write(path: Path) -> None:
+        path.write_text("whole")
+
+    def broken(path: Path) -> None:
+        path.write_text("ha")
+        raise OSError("the disk is full")
+
+    stamp("corpus/manifest.json", 100)
+    deck = Quiet(tmp_path, overwrite=False)
+    with pytest.raises(OSError, match="the disk is full"):
+        deck.file("report", "corpus.html", ["corpus", "labels"], broken)
+    assert not (tmp_path / "corpus.html").exists()
+    for _ in range(2):
+        deck.file("report", "corpus.html", ["corpus", "labels"], write)
+    os.utime(tmp_path / "corpus.html", (200, 200))
+    stamp("labels/enrichment.json", 300)  # a language model was asked after that
+    deck.file("report", "corpus.html", ["corpus", "labels"], write)
+    assert told == ["done", "from before", "done"]

@@ -7,17 +7,21 @@ given to its stage, which goes on with what it finds, or refuses it.
 
 from __future__ import annotations
 
+import glob
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from corpuskit import energy, runs
-from corpuskit.ablate import carry
+from corpuskit.ablate import carry, table
+from corpuskit.ablate.outcome import Ablated, Outcome, State
 from corpuskit.ablate.study import LEVELS, Plan, StudyError, Unit
-from corpuskit.evaluate import results
+from corpuskit.evaluate import results, tasks
 from corpuskit.evaluate.compare import Comparison, compare
 from corpuskit.evaluate.records import TaskError
 from corpuskit.evaluate.results import Result
@@ -27,7 +31,6 @@ from corpuskit.report.page import ReportError
 #: What a manifest says wrote it.
 TOOL = "corpuskit ablate"
 
-State = Literal["before", "done", "failed", "left out", "interrupted", "to do"]
 Tell = Callable[[dict[str, Any]], None]
 
 #: What is computed with PyTorch, on a GPU where there is one.
@@ -35,58 +38,19 @@ COMPUTING = ("models", "results")
 _PACKAGES = ("accelerate", "tokenizers", "torch", "transformers")
 #: Seconds between two looks for what units have put down.
 _LOOK = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a unit, or what it waits for.
-
-    Attributes:
-        unit: which.
-        state: from before, done now, failed, left out (since what it needs failed), or to do, begun or not.
-        message: why, and what to do.
-        seconds: that it took when it was done.
-    """
-
-    unit: Unit
-    state: State
-    message: str = ""
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ablated:
-    """A study, finished or not.
-
-    Attributes:
-        output: its folder.
-        plan: what it is made of.
-        outcomes: by unit.
-        comparison: of the runs that have a result; None where there is none.
-        worked: False when all was there before.
-    """
-
-    output: Path
-    plan: Plan
-    outcomes: dict[str, Outcome]
-    comparison: Comparison | None
-    worked: bool
-
-    @property
-    def failed(self) -> list[Outcome]:
-        """What failed itself."""
-        return [one for one in self.outcomes.values() if one.state == "failed"]
-
-    @property
-    def unfinished(self) -> list[str]:
-        """The runs that have no result for that."""
-        ended = ("failed", "left out")
-        return [run.name for run in self.plan.runs if any(self.outcomes[id].state in ended for id in run.units)]
+#: Seconds after which what another node has put down must be visible here (network file systems cache).
+_LAG = 60.0
 
 
 def look(plan: Plan, output: str | Path) -> list[Outcome]:
-    """What of a study is done, and what is to do; nothing is written."""
+    """What of a study is done, and what is to do; nothing is written.
+
+    Raises:
+        StudyError: the folder holds something else, or the data of a task cannot be used.
+    """
     output, found = Path(output).absolute(), dict[str, Outcome]()
+    _ours(output)
+    _asked(plan, output)
     for unit in _in_order(plan):
         waits = any(found[need].state != "before" for need in _needs(unit, plan))
         word = carry.word(output, unit)
@@ -124,14 +88,16 @@ def ablate(
         What became of each unit; those that failed have not ended the others.
 
     Raises:
-        StudyError: the folder holds something else or cannot be written, another process works there, or the executor
-            takes no work at all.
+        StudyError: the folder holds something else or cannot be written, another process works there, the data of a
+            task cannot be used, or the executor takes no work at all.
     """
     output, started = Path(output).absolute(), runs.now()
     execution = execution or Execution()
-    fingerprint = runs.fingerprint(TOOL, [[unit.id, unit.spec, unit.reads] for unit in _in_order(plan)])
+    told = plan.study.model_dump(mode="json")  # the table has its name, its baseline, the order of its runs
+    fingerprint = runs.fingerprint(TOOL, told, [[unit.id, unit.spec, unit.reads] for unit in _in_order(plan)])
     try:
         _ours(output)
+        _asked(plan, output)
         work = output / runs.WORK
         work.mkdir(parents=True, exist_ok=True)
         with runs.locked(work / "lock", lambda: f"another process is at work in {output}: wait for it, or stop it"):
@@ -163,6 +129,18 @@ def _ours(output: Path) -> None:
     begun = any((output / name).is_dir() for name in (runs.WORK, carry.WORDS))
     if manifest is None and not begun and output.is_dir() and any(output.iterdir()):
         raise StudyError(f"{output} holds something else: choose another folder")
+
+
+def _asked(plan: Plan, output: Path) -> None:
+    """Read the tasks where some are still to be done: what is wrong with their data is told before days of training."""
+    left = (unit for unit in plan.level("results") if carry.word(output, unit).get("state") != "done")
+    if (unit := next(left, None)) is None:
+        return
+    try:
+        for task in unit.spec["declared"]:
+            tasks.read(tasks.Task.model_validate(task), unit.reads["tasks"])
+    except TaskError as error:
+        raise StudyError(f"evaluate: {error}") from None
 
 
 def _in_order(plan: Plan) -> list[Unit]:
@@ -231,7 +209,10 @@ def _carried(
             run_tasks(level, [step], len(todo), logs, execution)
         except TaskFailed as error:
             failure = str(error)
-        told = look()
+        told, end = look(), time.monotonic() + _LAG
+        while execution.kind != "local" and not failure and len(told) < len(todo) and time.monotonic() < end:
+            time.sleep(_LOOK)
+            told = look()
     left = []
     for place, unit in enumerate(todo):
         if unit.id in told:
@@ -294,15 +275,18 @@ def _key(unit: Unit, output: Path) -> str:
 
 
 def _content(path: Path) -> Any:
-    """What tells that a folder or file is what it was, without reading all of it."""
-    if (known := carry.content(path)) is not None:
-        return known
-    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    """What tells that a folder, a file or what a pattern finds is what it was, without reading all of it."""
+    if runs.read_manifest(path) is not None:  # a run of corpuskit; data may have a manifest of their own
+        return carry.content(path)
+    if path.is_dir():
+        files = [one for one in path.rglob("*") if one.is_file()]
+    else:
+        files = [path] if path.exists() else [Path(one) for one in glob.glob(str(path), recursive=True)]
     seen = []
-    for file in files:
-        with suppress(OSError):  # an address, or a file that is not there: its stage says so
+    for file in sorted(files):  # none for an address, or what is not there: its stage says so
+        with suppress(OSError):
             told = file.stat()
-            seen.append([file.relative_to(path).as_posix(), told.st_size, told.st_mtime_ns])
+            seen.append([os.path.relpath(file, path), told.st_size, told.st_mtime_ns])
     return seen
 
 
@@ -326,16 +310,15 @@ def _compared(plan: Plan, output: Path, outcomes: Mapping[str, Outcome]) -> Comp
 
 def _conclude(done: Ablated, fingerprint: str, started: str) -> None:
     """Write the table, and the manifest where all is done."""
-    from corpuskit.ablate import table
-
     output, manifest = done.output, runs.read_manifest(done.output)
     files = [output / name for name in (table.MARKDOWN, table.LATEX, table.PAGE)]
     same = manifest is not None and manifest["fingerprint"] == fingerprint and all(file.exists() for file in files)
     if not done.worked and same:
         return
     (output / runs.MANIFEST).unlink(missing_ok=True)
-    if done.comparison is not None:
-        table.write(done, output)
+    for file in files if done.comparison is None else ():  # of an earlier try: they tell of what is no more
+        file.unlink(missing_ok=True)
+    table.write(done, output)
     if done.failed:
         return
     manifests = {id: runs.read_manifest(output / id) or {} for id in done.outcomes}

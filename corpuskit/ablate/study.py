@@ -19,7 +19,9 @@ from corpuskit import config as building
 from corpuskit import settings
 from corpuskit.evaluate import protocol as protocols
 from corpuskit.evaluate import tasks
+from corpuskit.evaluate.loaders import Python
 from corpuskit.evaluate.records import TaskError
+from corpuskit.evaluate.scoring import check
 from corpuskit.pretrain import config as pretraining
 from corpuskit.sample import recipe as recipes
 from corpuskit.sample.recipe import ANNOTATION
@@ -299,7 +301,7 @@ def read(name: str | Path) -> dict[str, Any]:
     path = shipped().get(str(name)) or Path(name)
 
     def missing() -> str:
-        return f"there is no such file; those that come along are {', '.join(shipped())}"
+        return settings.along("those", name, shipped())
 
     return {"name": path.stem} | settings.read(path, StudyError, "`corpora:`, `starts:` and `evaluate:`", missing)
 
@@ -356,6 +358,8 @@ class _Planner:
 
     def plan(self) -> Plan:
         evaluation = self._checked("evaluate", self._evaluation)
+        if (student := self._study.student) is not None:
+            self._checked("student", lambda: self._there(student))
         corpora = {name: self._checked(f"corpora.{name}", lambda one=one, name=name: self._corpus(name, one))
                    for name, one in self._study.corpora.items()}  # fmt: skip
         drawn = {name: self._checked(f"samples.{name}", lambda one=one: self._recipe(one))
@@ -416,8 +420,6 @@ class _Planner:
 
     def _corpus(self, name: str, one: Corpus) -> dict[str, Any]:
         """Where it is, or what is to be built, and what labels it."""
-        if self._study.student is not None:
-            self._there(self._study.student)
         labels = [self._there(path) for path in one.annotations]
         if one.path is not None:
             return {"reads": self._there(one.path), "labels": labels}
@@ -472,11 +474,18 @@ class _Planner:
         data = str(_SAMPLES / "tasks") if one.data == DEMO else self._there(one.data)
         wanted = [self._named(task, tasks.shipped()) for task in one.tasks]
         rules = protocols.load(self._named(one.protocol, protocols.shipped()), **one.change)
+        declared = [tasks.load(task) for task in wanted]
+        for at, task in enumerate(declared):
+            if task.name in (before.name for before in declared[:at]):
+                raise StudyError(f"the task {task.name} is given twice")
+            check(task, rules)
+        functions = [task.loader.function for task in declared if isinstance(task.loader, Python)]
+        files = [place for place, _, _ in (one.rpartition(":") for one in functions) if place.endswith(".py")]
         return {
-            "reads": data,
+            "reads": {"tasks": data} | {f"loader {at}": file for at, file in enumerate(files)},
             "spec": {
                 "tasks": wanted,
-                "declared": [tasks.load(task).model_dump(mode="json") for task in wanted],
+                "declared": [task.model_dump(mode="json") for task in declared],
                 "protocol": rules.model_dump(mode="json"),
                 "seeds": one.seeds or rules.seeds,
                 "limit": one.limit,
@@ -538,8 +547,7 @@ class _Planner:
     def _result(
         self, name: str, reads: dict[str, str], spec: dict[str, Any], evaluation: Any, needed: list[str]
     ) -> None:
-        reads = reads | {"tasks": evaluation["reads"]}
-        self._add(Unit("results", name, {"system": spec} | evaluation["spec"], reads), needed)
+        self._add(Unit("results", name, {"system": spec} | evaluation["spec"], reads | evaluation["reads"]), needed)
 
 
 def merged(content: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

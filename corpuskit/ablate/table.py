@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from corpuskit import runs
+from corpuskit.ablate.outcome import Ablated
 from corpuskit.ablate.study import AXES, Run
 from corpuskit.evaluate import leaderboard
 from corpuskit.evaluate.compare import Ranking, title
 from corpuskit.evaluate.leaderboard import UNKNOWN, Cell, Table, amount, interval, large, spread
 from corpuskit.report.evaluation import evaluation
-
-if TYPE_CHECKING:
-    from corpuskit.ablate.run import Ablated
 
 MARKDOWN, LATEX, PAGE = "study.md", "study.tex", "study.html"
 _HEADS = {"corpora": "corpus", "samples": "sample", "starts": "start"}

@@ -25,7 +25,7 @@ from corpuskit.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from corpuskit.ablate.run import Ablated, Outcome
+    from corpuskit.ablate.outcome import Ablated, Outcome
     from corpuskit.ablate.study import Plan
 
 #: What is said of each state.
@@ -155,8 +155,9 @@ def _conclude(done: Ablated) -> None:
         Console(stderr=True).print(
             f"[bold red]failed:[/] {escape(one.unit.id)}: {escape(one.message)}", highlight=False, soft_wrap=True
         )
-    where = escape(str(done.output))
-    console.print(f"Written to [bold]{where}[/]: study.md, study.tex, study.html", highlight=False, soft_wrap=True)
+    if done.comparison is not None:
+        where = f"[bold]{escape(str(done.output))}[/]"
+        console.print(f"Written to {where}: study.md, study.tex, study.html", highlight=False, soft_wrap=True)
     if done.failed:
         raise fail(
             f"{len(done.failed)} of {len(done.outcomes)} units failed, and {len(done.unfinished)} of "

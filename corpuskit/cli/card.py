@@ -28,3 +28,5 @@ def card(
         typer.echo(f"{write(model, results)} tells the scores now")
     except TaskError as error:
         raise fail(str(error)) from None
+    except OSError as error:
+        raise fail(f"{error.filename or model}: {error.strerror or error}") from None

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from corpuskit.cli.common import app, fail
 
@@ -44,6 +45,10 @@ def compare(
     console = Console(soft_wrap=False)
     try:
         found = comparing.compare(comparing.find(folders), baseline, measures)
+        for path in comparing.unfinished(folders):
+            Console(stderr=True).print(
+                f"[yellow]left out:[/] {escape(str(path))} is not finished", highlight=False, soft_wrap=True
+            )
         console.print(leaderboard.terminal(found))
         for output, form in ((markdown, leaderboard.markdown), (latex, leaderboard.latex)):
             if output is not None:

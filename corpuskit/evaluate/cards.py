@@ -32,7 +32,8 @@ def write(model: str | Path, evaluations: Sequence[str | Path]) -> Path:
         The card.
 
     Raises:
-        TaskError: the folder holds no trained model, or an evaluation is of another.
+        TaskError: the folder holds no trained model, an evaluation is of another, or two are alike.
+        OSError: the card cannot be written.
     """
     model = Path(model)
     manifest = runs.read_manifest(model)
@@ -41,10 +42,13 @@ def write(model: str | Path, evaluations: Sequence[str | Path]) -> Path:
     own = weights_hash(sorted((model / "model").glob("*.safetensors")))
     found = [result for folder in evaluations for result in results.read(folder)]
     for one in found:
-        if one.system.get("weights") != own:
+        if not own or one.system.get("weights") != own:
             raise TaskError(f"{one.folder} is about {one.name}, whose weights are not those of {model}")
-    path = model / "model" / "README.md"
-    told = {_name(one): _values(one) for one in found}
+    path, told = model / "model" / "README.md", dict[str, dict[str, str]]()
+    for one in found:
+        if (name := _name(one)) in told:
+            raise TaskError(f"{one.folder} has {name} once more: the card has a line for it, so give one of the two")
+        told[name] = _values(one)
     path.write_text(card(manifest, curves.read(model / "log.jsonl"), told), encoding="utf-8")
     for output in manifest.get("outputs", ()):
         if output["name"] == "model/README.md":

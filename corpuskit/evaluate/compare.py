@@ -201,10 +201,16 @@ def find(folders: Iterable[Path]) -> list[Result]:
             raise TaskError(f"{folder} is no folder: give what `corpuskit evaluate --output` wrote")
         inside = [one.path for one in runs.find(folder) if one.manifest.get("tool") == results.TOOL]
         if not inside:
-            raise TaskError(f"no evaluation in {folder}, nor up to three levels below")
+            begun = f"; {pending[0]} is not finished" if (pending := unfinished([folder])) else ""
+            raise TaskError(f"no evaluation in {folder}, nor up to three levels below{begun}")
         for path in inside:
             found.setdefault(path.resolve(), results.read(path))
     return [result for some in found.values() for result in some]
+
+
+def unfinished(folders: Iterable[Path]) -> list[Path]:
+    """What :func:`find` passes over since it was interrupted or is still running."""
+    return [one.path for folder in folders for one in runs.find(folder) if one.state != "finished"]
 
 
 def compare(found: Sequence[Result], baseline: str | None = None, measures: Sequence[str] | None = None) -> Comparison:

@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
@@ -23,6 +24,8 @@ from corpuskit.evaluate.statistics import Interval, Spread
 
 #: What stands where nothing is known.
 UNKNOWN = "–"
+#: Characters of a name that stay in one line on a terminal, where figures need the rest.
+_NAME = 20
 
 #: What each measure takes for right.
 MEANINGS = {
@@ -375,14 +378,36 @@ def terminal(comparison: Comparison) -> RenderableType:
 
 def to_terminal(table: Table) -> RenderableType:
     """One table for the terminal."""
-    grid = Grid(box=None, pad_edge=False, header_style="dim")
-    for place, head in enumerate(table.heads):
-        # Names stay whole; on a narrow terminal figures go over several lines.
-        grid.add_column(Text(head), justify="right" if place else "left", overflow="fold", no_wrap=not place)
-    for row in table.rows:
-        grid.add_row(*(Text(f"{cell.text}{cell.mark}", "bold" if cell.best else "") for cell in row))
     told = Padding(Text(" ".join(table.caption), "dim"), (0, 0, 1, 0))
-    return Group(Text(table.title, "bold underline"), grid, told)
+    return Group(Text(table.title, "bold underline"), _Fitted(table), told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A table in the width that there is: its words stay whole, names before figures, as long as that can be."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        rows = [[f"{cell.text}{cell.mark}" for cell in row] for row in self.table.rows]
+        columns = list(zip(self.table.heads, *rows, strict=True))
+        whole = [max(map(cell_len, column)) for column in columns]
+        least = [max(cell_len(word) for text in column for word in text.split()) for column in columns]
+        least[0] = min(whole[0], _NAME)
+        spare = options.max_width - sum(least) - 2 * (len(columns) - 1)
+        fits, widths = spare >= 0, list(least)
+        for place in sorted(range(len(columns)), key=lambda place: (place > 0, whole[place] - least[place])):
+            more = max(0, min(spare, whole[place] - least[place]))
+            widths[place], spare = widths[place] + more, spare - more
+        grid = Grid(box=None, pad_edge=False, header_style="dim")
+        for place, head in enumerate(self.table.heads):
+            grid.add_column(
+                Text(head), justify="right" if place else "left", overflow="fold", no_wrap=not place and not fits,
+                width=widths[place] if fits else None,
+            )  # fmt: skip
+        for row, texts in zip(self.table.rows, rows, strict=True):
+            grid.add_row(*(Text(text, "bold" if cell.best else "") for cell, text in zip(row, texts, strict=True)))
+        yield grid
 
 
 def markdown(comparison: Comparison) -> str:

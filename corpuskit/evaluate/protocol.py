@@ -77,7 +77,7 @@ def load(name: str | Path, **changed: Any) -> Protocol:
     path = shipped().get(str(name)) or Path(name)
 
     def missing() -> str:
-        return f"there is no such file; protocols that come along are {', '.join(shipped())}"
+        return settings.along("protocols", name, shipped())
 
     content = {"name": path.stem} | settings.read(path, TaskError, "`steps:` and `policy:`", missing)
     if "steps" in changed or "epochs" in changed:

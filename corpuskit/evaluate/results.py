@@ -192,8 +192,12 @@ def _read(folder: Path, manifest: Mapping[str, Any], told: Mapping[str, Any]) ->
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    for batch in pq.ParquetFile(path).iter_batches(1_000):
-        yield from batch.to_pylist()
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(1_000):
+            yield from batch.to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        first = str(error).strip().partition("\n")[0].rstrip(".")
+        raise TaskError(f"{path} cannot be read: {first}. Evaluate again with --overwrite") from None
 
 
 def _document(row: Mapping[str, Any]) -> Document:

@@ -196,7 +196,7 @@ def _run(system: System, task: Task, data: Data, protocol: Rules, seed: int, fol
     """A run, or what an earlier try has put down of it."""
     folder.mkdir(parents=True, exist_ok=True)
     table, log = folder / f"seed-{seed}.parquet", folder / f"seed-{seed}.json"
-    if not log.exists():  # written last
+    if not _whole(table, log):
         tell({"kind": "run", "task": task.name, "seed": seed})
         meter = system.meter()
         outcome = system.run(task, data, protocol, seed, lambda line: tell({"task": task.name, "seed": seed} | line))
@@ -208,6 +208,16 @@ def _run(system: System, task: Task, data: Data, protocol: Rules, seed: int, fol
         runs.write_json(log, told)
     answers = {row["id"]: results.answer_of(row) for row in pq.read_table(table).to_pylist()}
     return _Part(seed, answers, orjson.loads(log.read_bytes()))
+
+
+def _whole(table: Path, log: Path) -> bool:
+    """Whether an earlier try has put down a run, whose log comes last, and all of it can be read."""
+    try:
+        orjson.loads(log.read_bytes())
+        pq.read_table(table)
+    except (OSError, orjson.JSONDecodeError, pa.ArrowException):
+        return False
+    return True
 
 
 def _spent(meter: Meter | Processors, told: Mapping[str, Any]) -> dict[str, Any]:

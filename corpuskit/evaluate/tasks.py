@@ -107,7 +107,7 @@ def load(name: str | Path) -> Task:
         return _from_python(path)
 
     def missing() -> str:
-        return f"there is no such file; tasks that come along are {', '.join(shipped())}"
+        return settings.along("tasks", name, shipped())
 
     content = settings.read(path, TaskError, "`kind:`, `loader:` and `parts:`", missing)
     try:
@@ -166,7 +166,7 @@ def read(task: Task, data: str | Path) -> Data:
     if task.data and (root / task.data).exists():
         root = root / task.data
     if not root.exists():
-        raise TaskError(f"task {task.name}: no data at {root}: get it from {task.source}, and give --data its folder")
+        raise TaskError(f"task {task.name}: no data at {root}: give --data its folder (source: {task.source})")
     try:
         found = {part: task.loader.read(root, where) for part, where in task.parts.items() if isinstance(where, str)}
     except TaskError as error:

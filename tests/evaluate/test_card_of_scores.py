@@ -62,3 +62,19 @@ def test_scores_of_another_model_are_refused(model: Path, data: Path, task: Task
 def test_a_folder_without_a_trained_model_is_refused(data: Path, task: Task, tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="holds no trained model: give what `corpuskit pretrain` wrote"):
         write(tmp_path, [])
+
+
+def test_a_model_without_weights_is_none_that_was_evaluated(
+    model: Path, data: Path, task: Task, tmp_path: Path
+) -> None:
+    (model / "model" / "model.safetensors").unlink()
+    with pytest.raises(TaskError, match="whose weights are not those of"):
+        write(model, [evaluated("", data, task, tmp_path / "results")])
+
+
+def test_two_evaluations_of_one_line_are_refused(model: Path, data: Path, task: Task, tmp_path: Path) -> None:
+    own = weights_hash([model / "model" / "model.safetensors"])
+    first, second = (evaluated(own, data, task, tmp_path / name) for name in ("first", "second"))
+    with pytest.raises(TaskError, match=r"second has two texts \(ner\), quick, 3 seeds once more"):
+        write(model, [first, second])
+    assert (model / "model" / "README.md").read_text() == "the card so far"

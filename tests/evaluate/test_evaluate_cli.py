@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from corpuskit import runs
 from corpuskit.cli import app
 from corpuskit.cli import evaluate as command
 
@@ -35,6 +36,19 @@ def test_a_dictionary_on_all_three_kinds(tmp_path: Path) -> None:
     assert "holds this very evaluation already: nothing to do" in typed(*words)[1].replace("\n", " ")
 
 
+def test_what_is_not_finished_is_said_to_be_left_out(tmp_path: Path) -> None:
+    words = ["--task", "demo-ner", "--data", SAMPLES]
+    assert typed("evaluate", "--model", "dictionary", *words, "--output", tmp_path / "done")[0] == 0
+    with runs.working(tmp_path / "begun", "another"):
+        pass
+    code, shown = typed("compare", tmp_path)
+    assert code == 0
+    assert f"left out: {tmp_path}/begun is not finished" in shown.replace("\n", "")
+    code, shown = typed("compare", tmp_path / "begun")
+    assert code == 1
+    assert "is not finished" in shown
+
+
 def test_tasks_and_protocols_are_listed() -> None:
     code, shown = typed("tasks")
     assert code == 0
@@ -57,11 +71,15 @@ def test_what_is_wrong_is_told(words: list[str], told: str, tmp_path: Path) -> N
     assert told in shown.replace("\n", " ")
 
 
-def test_options_for_a_model_that_is_asked_are_refused_for_others(tmp_path: Path) -> None:
-    words = ["--task", "demo-ner", "--data", SAMPLES, "--output", tmp_path / "out", "--shots", "3"]
-    code, shown = typed("evaluate", "--model", tmp_path, *words)
+@pytest.mark.parametrize(("option", "value"), [("--shots", "3"), ("--api-key-env", "KEY")])
+@pytest.mark.parametrize("model", ["dictionary", "./folder"])
+def test_options_for_a_model_that_is_asked_are_refused_for_others(
+    model: str, option: str, value: str, tmp_path: Path
+) -> None:
+    words = ["--task", "demo-ner", "--data", SAMPLES, "--output", tmp_path / "out", option, value]
+    code, shown = typed("evaluate", "--model", model, *words)
     assert code == 1
-    assert "--shots is for a model that is asked (llm:URL#NAME), not for" in shown.replace("\n", " ")
+    assert f"{option} is for a model that is asked (llm:URL#NAME), not for {model}" in shown.replace("\n", " ")
 
 
 def test_progress_of_fine_tuning_and_of_questions_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:

@@ -206,8 +206,21 @@ def test_a_folder_of_something_else_is_left_alone(data: Path, task: Task, tmp_pa
 def test_a_damaged_table_is_named(data: Path, task: Task, tmp_path: Path) -> None:
     evaluate(Parrot(perfect), [task], data, tmp_path / "out", protocol=RULES)
     (tmp_path / "out" / "ner" / "predictions.parquet").write_bytes(b"PAR1")
-    with pytest.raises(TaskError, match="out: the evaluation cannot be read: ArrowInvalid"):
+    with pytest.raises(
+        TaskError, match=r"out/ner/predictions\.parquet cannot be read: .*Evaluate again with --overwrite"
+    ):
         results.read(tmp_path / "out")
+
+
+def test_what_an_interrupted_one_has_left_damaged_is_done_again(data: Path, task: Task, tmp_path: Path) -> None:
+    system = Parrot(seldom, fails=[3])
+    with pytest.raises(TaskError):
+        evaluate(system, [task], data, tmp_path / "out", protocol=RULES)
+    left = tmp_path / "out" / runs.WORK / "runs" / "ner"
+    (left / "seed-1.parquet").write_bytes(b"PAR1")
+    (left / "seed-2.json").write_text("{")
+    assert evaluate(system, [task], data, tmp_path / "out", protocol=RULES).worked
+    assert system.ran == [1, 2, 1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,17 @@ def test_terminal(comparison: Comparison) -> None:
     assert re.search(r"\x1b\[1m *94\.74\x1b\[0m", console.export_text(styles=True))
 
 
+def test_words_stay_whole_on_a_terminal_where_there_is_room_for_them(comparison: Comparison) -> None:
+    costs = leaderboard.of_ranking(comparison.rankings[0])["costs"]
+    for width in (140, 100):
+        console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+        console.print(leaderboard.to_terminal(costs))
+        text = console.export_text()
+        assert all(len(line) <= width for line in text.splitlines())
+        for word in ("dictionary_1", "dictionary", "parameters", "training", "document", "documents", "within", "≈"):
+            assert re.search(rf"(?<!\w){word}(?!\w)", text), (width, word)
+
+
 def test_names_are_text_in_every_form(tmp_path: Path) -> None:
     name = r"[red]a|b_ *c* <i> [x](y) \d {e} 50% $f$ #1 ~^" + "\nnext"
     write(tmp_path / "x", name, (TASK, [Document("d", TEXT, GOLD)], {1: {"d": HIT}}))

@@ -255,7 +255,7 @@ def test_wrong_offsets(tmp_path: Path) -> None:
 
 def test_no_data(tmp_path: Path) -> None:
     problem = told(tasks.load(write(tmp_path)), tmp_path / "none")
-    assert problem == (f"task task: no data at {tmp_path}/none: get it from nowhere, and give --data its folder")
+    assert problem == (f"task task: no data at {tmp_path}/none: give --data its folder (source: nowhere)")
 
 
 def test_a_folder_with_missing_files(tmp_path: Path) -> None:
@@ -346,11 +346,27 @@ def test_a_task_file_with_a_typo(tmp_path: Path, changed: dict[str, Any], lines:
 
 
 def test_a_task_that_is_missing_or_no_yaml(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match=r"^quero: there is no such file; tasks that come along are cas1, cas2,"):
-        tasks.load("quero")
+    told = (
+        r"^quaero-eme: there is no such file; tasks that come along are cas1, .*, senses; did you mean quaero-emea\?$"
+    )
+    with pytest.raises(TaskError, match=told):
+        tasks.load("quaero-eme")
+    with pytest.raises(TaskError, match=r"^other: there is no such file; tasks that come along are .*, senses$"):
+        tasks.load("other")
     (tmp_path / "task.yaml").write_text("a: [", encoding="utf-8")
     with pytest.raises(TaskError, match=r"task\.yaml: not YAML"):
         tasks.load(tmp_path / "task.yaml")
+
+
+def test_nothing_that_comes_along_is_ignored_by_git() -> None:
+    """Neither a clone nor a package would have it."""
+    root = Path(settings.__file__).parents[1]
+    if not (root / ".git").exists():
+        pytest.skip("no clone")
+    command = ["git", "-C", str(root), "ls-files", "--others", "--ignored", "--exclude-standard", "--"]
+    folders = ("corpuskit", "pipelines", "prompts", "data_cards")
+    found = subprocess.run([*command, *folders], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [name for name in found if "__pycache__" not in name] == []
 
 
 def test_a_task_in_python(tmp_path: Path) -> None:

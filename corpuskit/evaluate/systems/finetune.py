@@ -86,7 +86,7 @@ def open_encoder(name: str | Path) -> Encoder:
         model = _load(where)
         weights = _weights(where)
     except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise TaskError(f"{name} cannot be opened: {first}: {_HELP}") from None
     if not getattr(tokenizer, "is_fast", False):
         raise TaskError(

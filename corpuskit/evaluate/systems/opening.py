@@ -24,16 +24,17 @@ def open_system(name: str, **asking: Any) -> System:
     Raises:
         TaskError: there is none, or something that it needs is not installed.
     """
-    if name == DICTIONARY:
-        from corpuskit.evaluate.systems.dictionary import Dictionary
-
-        return Dictionary()
     if name.startswith(LLM):
         from corpuskit.evaluate.systems.llm import open_llm
 
         return open_llm(name, **{option: value for option, value in asking.items() if value is not None})
     if given := [option for option, value in asking.items() if value not in (None, 0)]:
-        raise TaskError(f"--{given[0].replace('_', '-')} is for a model that is asked (llm:URL#NAME), not for {name}")
+        option = {"key_variable": "api-key-env"}.get(given[0], given[0].replace("_", "-"))
+        raise TaskError(f"--{option} is for a model that is asked (llm:URL#NAME), not for {name}")
+    if name == DICTIONARY:
+        from corpuskit.evaluate.systems.dictionary import Dictionary
+
+        return Dictionary()
     from corpuskit.evaluate.systems.finetune import open_encoder
 
     return open_encoder(name)
