@@ -53,10 +53,11 @@ def ask(given: argparse.Namespace) -> None:
     """The same of the demo model, zero-shot and with examples, on fewer documents."""
     with serve(demo_model.serve_options(), given.output / "vllm.log", print) as server:
         where = f"llm:{server.url}#{server.model}"
-        for shots in (given.shots, 0):
-            for task, limit in ASKED.items():
-                put(given, f"llm-{shots}-shot", where, task, limit, shots=shots, api="completions", concurrency=8,
-                    parameters=PARAMETERS)  # fmt: skip
+        wanted = [(given.shots, task, limit) for task, limit in ASKED.items()]
+        # Without an example it mostly writes on and on.
+        for shots, task, limit in [*wanted, (0, "quaero-medline-dev", ASKED["quaero-medline-dev"])]:
+            put(given, f"llm-{shots}-shot", where, task, limit, shots=shots, api="completions", concurrency=8,
+                parameters=PARAMETERS)  # fmt: skip
 
 
 def put(given: argparse.Namespace, name: str, where: str, task: str, limit: int | None, **asking: Any) -> None:
@@ -94,13 +95,23 @@ def main() -> int:
         run(given)
     if given.llm:
         ask(given)
-    found = compare.compare(compare.find([given.output]), DICTIONARY)
-    Console(width=None if sys.stdout.isatty() else 160).print(leaderboard.terminal(found))
+    found = compare.find([given.output])
+    own = compare.compare([one for one in found if one.system["kind"] != "llm"], DICTIONARY)
+    asked = {one.task.name for one in found if one.system["kind"] == "llm"}
+    beside = [one for one in found if one.task.name in asked]
+    told = {"All documents": own} | (
+        {"Documents that the large model was asked about": compare.compare(beside, DICTIONARY)} if beside else {}
+    )
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for title, comparison in told.items():
+        console.rule(title)
+        console.print(leaderboard.terminal(comparison))
     if given.markdown:
-        given.markdown.write_text(leaderboard.markdown(found), encoding="utf-8")
+        parts = (f"# {title}\n\n{leaderboard.markdown(comparison)}" for title, comparison in told.items())
+        given.markdown.write_text("\n".join(parts), encoding="utf-8")
     if given.json:
-        told = {"command": "python benchmarks/small_evaluation.py", "runs": collected(given.output)}
-        given.json.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        kept = {"command": "python benchmarks/small_evaluation.py", "runs": collected(given.output)}
+        given.json.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0
 
 
