@@ -195,6 +195,8 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
         for batch in pq.ParquetFile(path).iter_batches(1_000):
             yield from batch.to_pylist()
+    except FileNotFoundError:
+        raise TaskError(f"{path} is missing: get it, or evaluate again with --overwrite") from None
     except (OSError, pa.ArrowException) as error:
         first = str(error).strip().partition("\n")[0].rstrip(".")
         raise TaskError(f"{path} cannot be read: {first}. Evaluate again with --overwrite") from None

@@ -201,7 +201,7 @@ def test_from_the_command_line(results: Path, tmp_path: Path) -> None:
     (tmp_path / "broken" / "manifest.json").write_bytes((results / "a" / "manifest.json").read_bytes())
     done = CliRunner().invoke(app, ["report", str(tmp_path / "broken"), "--output", str(output)])
     assert done.exit_code == 1
-    assert "the evaluation cannot be read" in " ".join(done.output.split())
+    assert "gold.parquet is missing: get it, or evaluate again with --overwrite" in " ".join(done.output.split())
 
 
 # ---------------------------------------------------------------------------------------------------------------------
