@@ -100,7 +100,9 @@ def evaluate(
         check(task, protocol)
     read = {task.name: _limited(tasks.read(task, data), limit) for task in wanted}
     wanted = [_labelled(task, read[task.name]) for task in wanted]
-    counted = {name: system.tokens(one.test.documents) for name, one in read.items()} if _tokens(protocol) else {}
+    counted = (
+        {name: system.tokens(one.test.documents) for name, one in read.items()} if protocol.count == "tokens" else {}
+    )
     chosen = list(seeds) or list(range(1, protocol.seeds + 1))
     told: dict[str, Any] = {
         "system": runs.public(system.told),
@@ -124,13 +126,13 @@ def evaluate(
         with runs.working(output, fingerprint) as work:
             fresh = work / "output"
             shutil.rmtree(fresh, ignore_errors=True)
-            for task in wanted:
+            spent = list[dict[str, Any]]()
+            for task, entry in zip(wanted, told["tasks"], strict=True):
                 one = read[task.name]
                 which = chosen if system.by_chance(task) else chosen[:1]
                 parts = [_run(system, task, one, protocol, seed, work / "runs" / task.name, tell) for seed in which]
-                summary = _write(fresh / task.name, task, protocol, one, parts, counted.get(task.name))
-                next(entry for entry in told["tasks"] if entry["task"]["name"] == task.name).update(summary)
-            spent = [part.told["energy"] for entry in told["tasks"] for part in entry.pop("parts")]
+                entry |= _write(fresh / task.name, task, protocol, one, parts, counted.get(task.name))
+                spent += [part.told["energy"] for part in parts]
             manifest = {
                 "tool": TOOL,
                 "fingerprint": fingerprint,
@@ -156,10 +158,6 @@ def _labelled(task: Task, data: Data) -> Task:
     """The task with the labels of train where it lists none, so that all systems are scored over the same ones."""
     known = task.labels or task.kind != "labels"
     return task if known else task.model_copy(update={"labels": dict.fromkeys(data.labels, "")})
-
-
-def _tokens(protocol: Rules) -> bool:
-    return protocol.count == "tokens"
 
 
 def _limited(data: Data, limit: int | None) -> Data:
@@ -254,7 +252,7 @@ def _write(
         "runs": [part.told for part in parts],
     }
     runs.write_json(folder / "scores.json", told)
-    return {"seeds": [part.seed for part in parts], "score": {main: measures[main]}, "parts": list(parts)}
+    return {"seeds": [part.seed for part in parts], "score": {main: measures[main]}}
 
 
 def _figures(protocol: Rules, documents: Sequence[Document], each: Sequence[Scored]) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,8 @@ import lxml.html
 import pytest
 import report_corpora as corpora
 import result_folders as folders
+from chromium import NEEDED, fresh
+from chromium import browser as browser
 from typer.testing import CliRunner
 
 from corpuskit.cli import app
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 for needed in ("plotly", "jinja2"):
     pytest.importorskip(needed)
-CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
 HOSTILE = corpora.HOSTILE[1]
 
 #: Offsets are of code points: what stands before the entities has two units of UTF-16.
@@ -208,37 +207,10 @@ def test_from_the_command_line(results: Path, tmp_path: Path) -> None:
 # In a browser
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    pytest.importorskip("selenium")
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
-                 "--disable-background-networking", "--disable-dev-shm-usage", "--window-size=1280,900",
-                 f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):  # fmt: skip
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = Chrome(options=options, service=Service(executable_path=str(DRIVER)))
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
 @pytest.fixture
 def opened(written: Path, browser: Chrome) -> Chrome:
     """The page, freshly opened, all charts drawn."""
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get_log("performance")
-    browser.get(written.as_uri())
-    WebDriverWait(browser, 60).until(lambda one: one.execute_script("return document.documentElement.dataset.drawn"))
-    return browser
+    return fresh(browser, written)
 
 
 def choose(page: Chrome, name: str, wanted: str) -> None:
@@ -264,9 +236,9 @@ def confusion(page: Chrome) -> list[list[str]]:
     )
 
 
-@pytest.mark.skipif(not CHROMIUM or not DRIVER, reason="needs chromium and chromedriver (Debian: chromium-driver)")
-@pytest.mark.xdist_group("browser")
 class TestInBrowser:
+    pytestmark = NEEDED
+
     def test_everything_is_drawn_nothing_logged_and_no_request_leaves(self, opened: Chrome, written: Path) -> None:
         charts = opened.find_elements("css selector", ".chart")
         assert len(charts) == 3 * 5 + 1

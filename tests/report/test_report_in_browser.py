@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import finished_run
 import pytest
 import report_corpora as corpora
+from chromium import NEEDED, fresh
+from chromium import browser as browser
 
 from corpuskit.report.run import report
 from corpuskit.report.training import training
@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 for needed in ("plotly", "jinja2", "selenium"):
     pytest.importorskip(needed)
-CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM or not DRIVER, reason="needs chromium and chromedriver (Debian: chromium-driver)"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -36,36 +32,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
-                 "--disable-background-networking", "--disable-dev-shm-usage", "--window-size=1280,900",
-                 f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):  # fmt: skip
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = Chrome(options=options, service=Service(executable_path=str(DRIVER)))
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
 @pytest.fixture
 def page(folder: Path, browser: Chrome) -> Chrome:
     """The page, freshly opened, all charts drawn."""
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get_log("performance")
-    browser.get((folder / "report.html").as_uri())
-    WebDriverWait(browser, 60).until(lambda one: one.execute_script("return document.documentElement.dataset.drawn"))
-    return browser
+    return fresh(browser, folder / "report.html")
 
 
 def requested(page: Chrome) -> list[str]:
@@ -253,15 +223,10 @@ def test_a_phone_shows_it_without_scrolling_sideways(page: Chrome) -> None:
 
 
 def test_the_curves_of_a_training_are_drawn(browser: Chrome, tmp_path: Path) -> None:
-    from selenium.webdriver.support.ui import WebDriverWait
 
     log = [*finished_run.log(switch=20), {"kind": "resumed", "step": 40}]
     report = training(finished_run.write(tmp_path / "run", lines=log), tmp_path / "report.html")
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get_log("performance")
-    browser.get(report.as_uri())
-    WebDriverWait(browser, 60).until(lambda one: one.execute_script("return document.documentElement.dataset.drawn"))
+    fresh(browser, report)
     charts = browser.find_elements("css selector", ".chart")
     assert [len(chart.find_elements("css selector", "svg.main-svg")) > 0 for chart in charts] == [True] * 3
     # A curve of each objective: light and smoothed training, all sources, two sources.

@@ -23,7 +23,7 @@ from corpuskit.energy import Processors
 from corpuskit.evaluate.nesting import layers
 from corpuskit.evaluate.protocol import Protocol
 from corpuskit.evaluate.records import Answer, Document, Entity, Outcome, Span
-from corpuskit.evaluate.scorers import entity_scores
+from corpuskit.evaluate.scorers import strict_score
 from corpuskit.evaluate.scoring import gold, policy_of
 from corpuskit.evaluate.tasks import Data, Task
 from corpuskit.evaluate.tokens import INSIDE_A_WORD, words
@@ -111,7 +111,7 @@ def _learn(
             predicted[share][document.id] = found(document, share)
     values = {}
     for number, share in enumerate(SHARES, 1):
-        values[share] = entity_scores(right, predicted[share])["strict"].figures().f1
+        values[share] = strict_score(right, predicted[share]).figures().f1
         tell({"kind": "look", "step": number, "value": values[share]})
     chosen = max(SHARES, key=lambda share: values[share])
     told = {
